@@ -1,0 +1,124 @@
+"""What holds for every test: it is quick, it can be repeated, and it ends.
+
+A test that is not marked `slow` may use half a second of processor time, its own and that of the
+processes it waited for. Processor time and not the clock's, because the machines that run the suite
+are shared; but a test that sleeps uses none, so there is a far larger limit by the clock as well.
+What numba takes to compile a kernel, or to load one from its cache, is not the test's doing and is
+not counted.
+
+After a run stands how long the product's files and functions are: an aim, told and not enforced.
+
+Hypothesis draws the same examples in every run, so that a red suite is red for everybody. The
+profile `deep` draws more of them, and `explore` different ones each time: it is for people looking
+for trouble (`make slow ARGS=--hypothesis-profile=explore`), and what it finds becomes a named test.
+"""
+
+import ast
+import resource
+import statistics
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import pytest
+from hypothesis import HealthCheck, settings
+from numba.core import event
+
+ROOT = Path(__file__).parent.parent
+CPU_S_MAX = 0.5
+WALL_S_MAX = 10.0
+
+settings.register_profile(
+    "house",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    stateful_step_count=30,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("deep", settings.get_profile("house"), max_examples=500)
+settings.register_profile("explore", settings.get_profile("deep"), derandomize=False)
+settings.load_profile("house")
+
+
+class Spent(NamedTuple):
+    """Time, of the processor and by the clock."""
+
+    cpu_s: float
+    wall_s: float
+
+    def minus(self, other: Self) -> Self:
+        """What is left when the other is taken away."""
+        return self._replace(cpu_s=self.cpu_s - other.cpu_s, wall_s=self.wall_s - other.wall_s)
+
+
+class Compiling(event.Listener):
+    """Adds up what numba spends on compiling, from the lock that it holds meanwhile."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.began = self.spent = Spent(0.0, 0.0)
+
+    def on_start(self, event: object) -> None:  # noqa: ARG002 (numba's signature)
+        """The lock was taken, perhaps again."""
+        self.began = self.began if self.depth else _so_far()
+        self.depth += 1
+
+    def on_end(self, event: object) -> None:  # noqa: ARG002 (numba's signature)
+        """The lock was let go, perhaps not for the last time."""
+        self.depth -= 1
+        if not self.depth:
+            self.spent = _so_far().minus(self.began.minus(self.spent))
+
+
+def _so_far() -> Spent:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = time.process_time() + children.ru_utime + children.ru_stime
+    return Spent(cpu_s, time.monotonic())
+
+
+_compiling = Compiling()
+event.register("numba:compiler_lock", _compiling)  # pyright: ignore[reportUnknownMemberType]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test that took longer than an unmarked one may."""
+    before = _so_far().minus(_compiling.spent)
+
+    yield
+
+    took = _so_far().minus(_compiling.spent).minus(before)
+    is_slow = item.get_closest_marker("slow") is not None
+    if not is_slow and (took.cpu_s > CPU_S_MAX or took.wall_s > WALL_S_MAX):
+        pytest.fail(
+            f"took {took.cpu_s:.2f} s of processor and {took.wall_s:.2f} s by the clock; unmarked"
+            f" tests may take {CPU_S_MAX} and {WALL_S_MAX}: make it smaller, or mark it slow",
+            pytrace=False,
+        )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode
+) -> None:
+    """Tell how long files and functions are, after a good run that was not asked to be quiet."""
+    if terminalreporter.verbosity < 0 or exitstatus != pytest.ExitCode.OK:
+        return
+    texts = [path.read_text() for room in _rooms() for path in room.rglob("*.py")]
+    files = [len(text.splitlines()) for text in texts]
+    functions = [
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    terminalreporter.write_line(
+        f"sizes (medians): {len(files)} files of {statistics.median(files):.0f} lines;"
+        f" {len(functions)} functions of {statistics.median(functions):.0f},"
+        f" nine in ten within {statistics.quantiles(functions, n=10)[-1]:.0f}"
+    )
+
+
+def _rooms() -> list[Path]:
+    return [room.parent for room in ROOT.glob("*/__init__.py")]

@@ -1,0 +1,3 @@
+# The part of h3's memoryview interface that is used here: it copies no list of ints.
+
+def grid_disk(h: int, k: int) -> memoryview[int]: ...
