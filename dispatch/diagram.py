@@ -1,0 +1,73 @@
+"""The machines drawn from their tables, so that a picture never says what the code does not.
+
+`page` is the whole of docs/state-machines.md, in Mermaid, which most readers of Markdown draw. A
+test holds the file against it and says how to write it anew.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from dispatch import courier, offer, restaurant
+from dispatch import round as rounds
+from dispatch.delivery import DELIVERY_LEGAL
+from dispatch.kitchen import ORDER_LEGAL
+
+type LegalTable[S: StrEnum] = Mapping[S, Mapping[type[Struct], S]]
+
+INTRODUCTION = """\
+# State machines
+
+Drawn from the tables by which the machines move (`dispatch/diagram.py`); a test keeps this page
+true. An arrow carries the messages that lead along it; a message without an arrow is refused, or
+agreed to when it has done its work before. A message that stands in the tables of both order and
+delivery needs the leave of both.
+"""
+
+
+def diagram[S: StrEnum](table: LegalTable[S]) -> str:
+    """Return one table as a Mermaid state diagram; its first row is where the machine begins."""
+    first = next(iter(table))
+    lines = ["stateDiagram-v2", f"    [*] --> {first}"]
+    for status, row in table.items():
+        lines += [f"    {status} --> {to} : {words}" for to, words in _arrows(row).items()]
+        if not row:
+            lines.append(f"    {status} --> [*]")
+    return "\n".join(lines) + "\n"
+
+
+def _arrows[S: StrEnum](row: Mapping[type[Struct], S]) -> dict[S, str]:
+    """Return the messages that lead to each status, joined, in the order of the table."""
+    by_status: dict[S, list[str]] = {}
+    for cause, to in row.items():
+        by_status.setdefault(to, []).append(cause.__name__)
+    return {to: ", ".join(names) for to, names in by_status.items()}
+
+
+SECTIONS = (
+    ("Order", "The customer's and the restaurant's side of an order.", diagram(ORDER_LEGAL)),
+    (
+        "Delivery",
+        "The courier's side of the same order, moved in the same step.",
+        diagram(DELIVERY_LEGAL),
+    ),
+    ("Offer", "One courier invited to carry some orders, for a while.", diagram(offer.LEGAL)),
+    (
+        "Courier",
+        "A courier's shift. What he carries is his route, not his stage.",
+        diagram(courier.LEGAL),
+    ),
+    ("Restaurant", "Whether a restaurant takes orders.", diagram(restaurant.LEGAL)),
+    ("Round", "The beat at which a market is planned.", diagram(rounds.LEGAL)),
+)
+"""The machines in the order of the page: name, sentence, drawing."""
+
+
+def page() -> str:
+    """Return the page of all machines."""
+    sections = (
+        f"## {name}\n\n{sentence}\n\n```mermaid\n{drawing}```\n"
+        for name, sentence, drawing in SECTIONS
+    )
+    return "\n".join((INTRODUCTION, *sections))
