@@ -1,0 +1,1 @@
+# The part of thespian that the benchmarks use; the package ships no types.
