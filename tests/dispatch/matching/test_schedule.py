@@ -1,0 +1,152 @@
+"""The rules of time and cost, worked out by hand on a street at a metre a second."""
+
+from math import inf
+
+import pytest
+
+from dispatch.ids import CourierId
+from dispatch.matching.problem import problem
+from dispatch.matching.schedule import cost_s, schedule
+from dispatch.matching.snapshot import FreeCourier, OpenOrder
+from dispatch.policy import Policy
+from tests.dispatch.matching.markets import (
+    POLICY,
+    STREET,
+    courier,
+    matching,
+    order,
+    planned,
+    street,
+)
+
+FREE = matching(work_price=0.0, end_price=0.0, ageing_s=1e9)
+
+
+def test_food_changes_hands_halfway_through_the_handover() -> None:
+    known = street([order(1, at=100, to=400)], [courier(1, at=0)])
+
+    visit = schedule(known, planned({"c1": [(100, [1])]}), POLICY, STREET)[CourierId("c1")][0]
+
+    assert (visit.leave_s, visit.arrival_s, visit.pickup_s) == (0, 100, 160)
+    assert visit.dropoff_s == (160 + 60 + 300 + 60,)
+
+
+def test_a_courier_waits_for_all_the_food_of_a_trip_and_could_have_left_later() -> None:
+    known = street(
+        [order(1, at=100, to=400, ready_s=300), order(2, at=100, to=500, ready_s=700)],
+        [courier(1, at=0)],
+    )
+
+    visit = schedule(known, planned({"c1": [(100, [1, 2])]}), POLICY, STREET)[CourierId("c1")][0]
+
+    assert visit.pickup_s == 700
+    assert visit.leave_s_max == 700 - 60 - 100
+    assert visit.dropoff_s == (700 + 60 + 300 + 60, 700 + 60 + 300 + 120 + 100 + 60)
+
+
+def test_the_next_trip_starts_at_the_last_door_when_its_handover_is_over() -> None:
+    known = street([order(1, at=0, to=100), order(2, at=300, to=300)], [courier(1, at=0)])
+
+    visits = schedule(known, planned({"c1": [(0, [1]), (300, [2])]}), POLICY, STREET)
+
+    first, second = visits[CourierId("c1")]
+    assert second.leave_s == first.dropoff_s[-1] + 60
+    assert second.arrival_s == second.leave_s + 200
+
+
+def test_a_courier_who_waits_at_the_restaurant_needs_not_arrive_again() -> None:
+    known = street([order(1, at=100, to=400)], [courier(1, at=100, free_s=-45, is_bound=True)])
+
+    visit = schedule(known, planned({"c1": [(100, [1])]}), POLICY, STREET)[CourierId("c1")][0]
+
+    assert visit.pickup_s == 15
+
+
+def test_nothing_is_picked_up_in_the_past() -> None:
+    known = street(
+        [order(1, at=100, to=400, ready_s=-900)], [courier(1, at=100, free_s=-800, is_bound=True)]
+    )
+
+    visit = schedule(known, planned({"c1": [(100, [1])]}), POLICY, STREET)[CourierId("c1")][0]
+
+    assert visit.pickup_s == 0
+
+
+def test_an_order_brought_as_early_as_possible_costs_nothing_but_the_work() -> None:
+    known = street([order(1, at=100, to=400, ready_s=160)], [courier(1, at=0)])
+
+    assert cost_s(problem(known, STREET, FREE), 0, [[0]]) == 0
+    priced = matching(work_price=0.5, end_price=0.0, ageing_s=1e9)
+    assert cost_s(problem(known, STREET, priced), 0, [[0]]) == 0.5 * (100 + 120 + 300 + 120)
+
+
+def test_a_delay_costs_its_seconds_and_more_the_longer_it_gets() -> None:
+    known = street([order(1, at=100, to=400)], [courier(1, at=0)])
+
+    plain = cost_s(problem(known, STREET, FREE), 0, [[0]])
+    aged = cost_s(
+        problem(known, STREET, matching(work_price=0, end_price=0, ageing_s=100)), 0, [[0]]
+    )
+
+    assert plain == pytest.approx(160, abs=1e-3)
+    assert aged == 160 + 160**2 / (2 * 100)
+
+
+def test_work_after_the_shift_is_not_counted() -> None:
+    priced = matching(work_price=1.0, end_price=0.0)
+    known = street([order(1, at=0, to=1_000, ready_s=60)], [courier(1, at=0, off_s=200)])
+
+    assert cost_s(problem(known, STREET, priced), 0, [[0]]) == pytest.approx(60 + 200 - 60)
+
+
+def test_a_plan_that_ends_far_from_where_orders_come_from_costs_more() -> None:
+    known = street(
+        [order(1, at=0, to=300, ready_s=60)],
+        [courier(1, at=0)],
+        demand={order(1, at=0, to=0).restaurant_id: 1.0},
+    )
+
+    assert cost_s(problem(known, STREET, matching(work_price=0, end_price=0.2)), 0, [[0]]) == 60
+
+
+def test_moving_an_order_from_who_holds_it_has_its_price() -> None:
+    known = street([order(1, at=0, to=300, held_by="c2")], [courier(1, at=0), courier(2, at=0)])
+    p = problem(known, STREET, matching(switch_price_s=77))
+
+    assert cost_s(p, 0, [[0]]) - cost_s(p, 1, [[0]]) == 77
+
+
+@pytest.mark.parametrize(
+    ("orders", "who", "policy", "trips"),
+    [
+        ([order(1, at=0, to=9, ready_s=500)], courier(1, at=0, off_s=499), FREE, [[0]]),
+        ([order(1, at=0, to=9, size=3)], courier(1, at=0, capacity=2), FREE, [[0]]),
+        ([order(one, at=0, to=9) for one in range(4)], courier(1, at=0), FREE, [[0, 1, 2, 3]]),
+        ([order(one, at=0, to=3_000) for one in range(2)], courier(1, at=0), FREE, [[0, 1]]),
+        (
+            [order(one, at=0, to=9) for one in range(2)],
+            courier(1, at=0),
+            matching(trips_max=1),
+            [[0], [1]],
+        ),
+    ],
+    ids=[
+        "after the shift",
+        "too heavy",
+        "too many together",
+        "too long in the bag",
+        "too many trips",
+    ],
+)
+def test_a_course_that_breaks_a_limit_costs_infinitely_much(
+    orders: list[OpenOrder], who: FreeCourier, policy: Policy, trips: list[list[int]]
+) -> None:
+    known = street(orders, [who])
+
+    assert cost_s(problem(known, STREET, policy), 0, trips) == inf
+
+
+def test_a_single_order_may_be_in_the_bag_for_as_long_as_its_way_takes() -> None:
+    known = street([order(1, at=0, to=9_000)], [courier(1, at=0)])
+
+    assert cost_s(problem(known, STREET, FREE), 0, [[0]]) < inf
