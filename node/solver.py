@@ -1,0 +1,159 @@
+"""The solver as a service: takes a round's question, hands back what is decided now.
+
+A round asks with no more than its number; the survey is taken here, from the states of the shard,
+when the question is due. What goes on to the solver itself is a plain `Request`, answered either in
+this process (`Inline`, for simulations: the same steps in the same order) or by a worker process
+(`node.worker`), which keeps the event loop free. The plan and the learned demand stay here from
+round to round; losing them costs one round's quality and nothing else.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from actors.failures import ActorGone
+from dispatch.courier import Courier
+from dispatch.ids import CourierId, Instant, MarketId, RestaurantId
+from dispatch.matching.demand import Demand
+from dispatch.matching.plan import Plan
+from dispatch.matching.solving import Answer, Request, answer
+from dispatch.matching.survey import Sightings, survey
+from dispatch.order import Order
+from dispatch.policy import Policy
+from dispatch.restaurant import Restaurant
+from dispatch.round import Solve, Solved, Unsolved
+from dispatch.step import Tell
+from geo.point import Point
+from geo.travel import StraightLine
+
+
+class RoundTaken(Struct, frozen=True, kw_only=True):
+    """How a round went, for whoever watches: what it saw, what it cost, how long it took."""
+
+    at: Instant
+    number: int
+    orders: int
+    couriers: int
+    unplanned: int
+    cost_s: float
+    took_ms: float
+
+
+class Actors(Protocol):
+    """What the solver needs of a shard."""
+
+    def states(self, kind: str) -> Iterator[tuple[str, object]]:
+        """Iterate over keys and states of a kind."""
+        ...
+
+    def settle(self, sequence: int, tell: Tell | None = None) -> None:
+        """Hand the answer to a row of the outbox in."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """Where questions are made ready and answers handed in; the same for both ways to solve."""
+
+    clock: Callable[[], Instant]
+    policy: Policy
+    travel: StraightLine
+    solver: str
+    sightings: Callable[[], Sightings] = dict[CourierId, Point]
+    watch: Callable[[RoundTaken], None] = lambda _round: None
+    _actors: Actors | None = None
+    _kept: dict[MarketId, tuple[Plan, Demand]] = field(
+        default_factory=dict[MarketId, tuple[Plan, Demand]]
+    )
+
+    def attend(self, actors: Actors) -> None:
+        """Take the shard whose rounds are solved here."""
+        self._actors = actors
+
+    def request(self, solve: Solve) -> Request:
+        """Take the survey of this instant, with what is kept of the market's last round."""
+        plan, demand = self._kept.get(solve.market_id, (None, Demand()))
+        now, actors = self.clock(), self._attended()
+        taken = survey(
+            (cast("Order", state) for _, state in actors.states("order")),
+            (cast("Courier", state) for _, state in actors.states("courier")),
+            _places(actors),
+            now,
+            self.policy,
+            self.travel,
+            self.sightings(),
+            since=demand.at,
+        )
+        return Request(
+            number=solve.number,
+            survey=taken,
+            kept=plan,
+            demand=demand,
+            policy=self.policy,
+            travel=self.travel,
+            solver=self.solver,
+        )
+
+    def hand_in(self, sequence: int, solve: Solve, answered: Answer, took_ms: float) -> None:
+        """Keep the plan and tell the market what is decided."""
+        self._kept[solve.market_id] = (answered.plan, answered.demand)
+        self._settle(sequence, Tell("round", solve.market_id, answered.solved))
+        self.watch(_taken(answered.solved, self.clock(), took_ms))
+
+    def give_up(self, sequence: int, solve: Solve, reason: str) -> None:
+        """Tell the market that there is no plan, and start the next round from nothing."""
+        self._kept.pop(solve.market_id, None)
+        unsolved = Unsolved(solve.number, reason)
+        self._settle(sequence, Tell("round", solve.market_id, unsolved))
+
+    def _settle(self, sequence: int, tell: Tell) -> None:
+        """Hand an answer in. A shard that has gone meanwhile asks again when it is back."""
+        with suppress(ActorGone):
+            self._attended().settle(sequence, tell)
+
+    def _attended(self) -> Actors:
+        assert self._actors is not None, "nobody's rounds are solved here"
+        return self._actors
+
+
+def _places(actors: Actors) -> dict[RestaurantId, Point]:
+    """Return where the restaurants are, in an order that does not depend on who came when."""
+    found = [cast("Restaurant", state) for _, state in actors.states("restaurant")]
+    found.sort(key=lambda restaurant: restaurant.restaurant_id)
+    return {restaurant.restaurant_id: restaurant.point for restaurant in found}
+
+
+def _taken(solved: Solved, at: Instant, took_ms: float) -> RoundTaken:
+    return RoundTaken(
+        at=at,
+        number=solved.number,
+        orders=solved.orders,
+        couriers=solved.couriers,
+        unplanned=solved.unplanned,
+        cost_s=solved.cost_s,
+        took_ms=took_ms,
+    )
+
+
+solve_decoder = msgspec.msgpack.Decoder(Solve)
+
+
+class Inline:
+    """Answers in this process, before anything else happens: for simulations."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Answer at this desk."""
+        self._desk = desk
+
+    def submit(self, service: str, sequence: int, key: str, message: bytes) -> None:
+        """Solve the round that asks."""
+        assert service == "solver", f"there is no service {service!r} for {key!r}"
+        solve = solve_decoder.decode(message)
+        began = perf_counter()
+        answered = answer(self._desk.request(solve))
+        self._desk.hand_in(sequence, solve, answered, (perf_counter() - began) * 1000)

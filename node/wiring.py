@@ -1,0 +1,144 @@
+"""The one composition root: machines, kernel, store and solver, fitted together.
+
+A `Composition` is one market in one shard, ready to be spoken to. Production and simulations are
+made by the same function and differ in the ports they hand in: the clock, the store, and how rounds
+are solved. Whoever listens to a person's feed here hears what was committed, and nothing before.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+from msgspec import Struct
+
+from actors.courier import courier_kind
+from actors.kind import AnyKind
+from actors.life import Ports
+from actors.limits import Limits
+from actors.offer import offer_kind
+from actors.order import order_kind
+from actors.ports import Clock, Journal, Services
+from actors.restaurant import restaurant_kind
+from actors.round import round_kind
+from actors.shard import Shard
+from actors.supervision import keep_running
+from dispatch.ids import CourierId, Instant, MarketId, ShardId
+from dispatch.matching.solving import SOLVERS
+from dispatch.matching.survey import Sightings
+from dispatch.policy import Policy
+from dispatch.round import Begin
+from dispatch.step import Refused
+from geo.point import Point
+from geo.travel import StraightLine
+from node.solver import Desk, Inline, RoundTaken
+from node.worker import Worker
+from storage.memory import MemoryStore
+
+SHARD = ShardId(0)
+
+type Hear = Callable[[Struct], None]
+
+
+def kinds(policy: Policy) -> tuple[AnyKind, ...]:
+    """Return every kind of actor a market has, deciding by `policy`."""
+    return (
+        order_kind(policy),
+        offer_kind(policy),
+        courier_kind(policy),
+        restaurant_kind(policy),
+        round_kind(policy),
+    )
+
+
+@dataclass(slots=True)
+class Listeners:
+    """The feeds of this process: hands each person's messages to whoever listens."""
+
+    by_person: dict[str, Hear] = field(default_factory=dict[str, Hear])
+
+    def publish(self, person: str, number: int, message: Struct) -> None:
+        """Hand a committed message on; nobody listening is no matter, the journal has it."""
+        del number
+        if hear := self.by_person.get(person):
+            hear(message)
+
+
+class Market(Struct, frozen=True, kw_only=True):
+    """A city run as one: by which policy, with which travel times, planned by which solver."""
+
+    market_id: MarketId
+    policy: Policy
+    travel: StraightLine
+    solver: str = "insert"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """A running market."""
+
+    market_id: MarketId
+    shard: Shard
+    listeners: Listeners
+    worker: Worker | None
+
+    def say(self, kind: str, key: str, message: Struct) -> Refused | None:
+        """Tell an actor something, as the edge does; return why it was not taken, else None."""
+        return self.shard.tell(kind, key, message)
+
+    def listen(self, person: str, hear: Hear) -> None:
+        """Have a person's committed feed messages handed to `hear`."""
+        self.listeners.by_person[person] = hear
+
+    def begin(self, first_at: Instant) -> None:
+        """Begin the market's rounds."""
+        self.say("round", self.market_id, Begin(self.market_id, first_at))
+
+
+@asynccontextmanager
+async def composed(
+    market: Market,
+    clock: Clock,
+    *,
+    journal: Journal | None = None,
+    limits: Limits | None = None,
+    sightings: Callable[[], Sightings] = dict[CourierId, Point],
+    watch: Callable[[RoundTaken], None] = lambda _round: None,
+    in_process: bool = True,
+) -> AsyncGenerator[Composition]:
+    """Run a market for as long as the block does, then stop it in order.
+
+    With `in_process` rounds are solved between two events, as simulations want it; otherwise in a
+    worker process. Raises `NodeFailed` when recovering the shard does not help.
+    """
+    assert market.solver in SOLVERS, market.solver
+    desk = Desk(
+        clock=clock,
+        policy=market.policy,
+        travel=market.travel,
+        solver=market.solver,
+        sightings=sightings,
+        watch=watch,
+    )
+    worker = None if in_process else Worker(desk, market.policy.round_timeout_s)
+    services: Services = worker or Inline(desk)
+    listeners = Listeners()
+    ports = Ports(
+        journal=journal or MemoryStore(),
+        clock=clock,
+        services=services,
+        feeds=listeners,
+    )
+    shard = Shard(SHARD, kinds(market.policy), ports, limits or Limits())
+    desk.attend(shard)
+    async with trio.open_nursery() as around:
+        if worker is not None:
+            around.start_soon(worker.run)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keep_running, [shard], clock)
+            await shard.opening()
+            yield Composition(
+                market_id=market.market_id, shard=shard, listeners=listeners, worker=worker
+            )
+            shard.stop()
+        around.cancel_scope.cancel()
