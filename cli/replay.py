@@ -1,0 +1,80 @@
+"""`dispatch replay mdrp DIR`: a real day of orders through the production actors."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from cli.faults import refuse, said_plainly
+from dispatch.matching.solving import SOLVERS
+from simulations.mdrp import instances
+from simulations.replay import Result, mean, replay_all
+
+app = typer.Typer(no_args_is_help=True, help="Dispatch a recorded day again.")
+
+JOBS_MAX = 64
+
+
+@app.callback()
+def replay() -> None:
+    """Dispatch a recorded day again."""
+
+
+@app.command()
+def mdrp(
+    folder: Annotated[Path, typer.Argument(help="An instance, or a folder of instances.")],
+    instances_: Annotated[
+        str, typer.Option("--instances", help="Only these, by name, separated by commas.")
+    ] = "",
+    policy: Annotated[str, typer.Option(help="nearest, assign or insert.")] = "insert",
+    seed: Annotated[int, typer.Option(help="Where the random numbers start.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to use.")] = 1,
+    log_dir: Annotated[
+        Path | None, typer.Option(help="Write each day's log to DIR/INSTANCE.jsonl.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Dispatch public instances of the Meal Delivery Routing Problem, order by order."""
+    if policy not in SOLVERS:
+        refuse(f"there is no policy {policy!r}; name one of {', '.join(SOLVERS)}")
+    with said_plainly():
+        folders = _chosen(instances(folder), instances_)
+        console = Console(stderr=True)
+        with Progress(console=console, disable=as_json or not console.is_terminal) as progress:
+            task = progress.add_task("days", total=len(folders))
+            results = list[Result]()
+            for result in replay_all(folders, policy=policy, seed=seed, jobs=jobs, log_dir=log_dir):
+                results.append(result)
+                progress.advance(task)
+    results.sort(key=lambda result: result.instance)
+    if as_json:
+        typer.echo(
+            json.dumps({"instances": [one.figures() for one in results], "mean": mean(results)})
+        )
+    else:
+        Console().print(_table(results))
+
+
+def _chosen(found: list[Path], names: str) -> list[Path]:
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    by_name = {path.resolve().name: path for path in found}
+    for name in wanted:
+        if name not in by_name:
+            refuse(f"there is no instance {name!r} here; see the folder for the names")
+    return [by_name[name] for name in dict.fromkeys(wanted)] if wanted else found
+
+
+def _table(results: list[Result]) -> Table:
+    columns = mean(results)
+    table = Table(title="Click to door, minutes", show_footer=True)
+    table.add_column("instance", footer="mean", no_wrap=True)
+    for name, value in columns.items():
+        table.add_column(name.replace("_", " "), footer=f"{value:.2f}", justify="right")
+    for result in results:
+        figures = result.figures()
+        table.add_row(result.instance, *(f"{figures[name]:.2f}" for name in columns))
+    return table

@@ -1,0 +1,102 @@
+"""`dispatch simulate`: a day of a generated city, one policy or several on the same day."""
+
+import contextlib
+import signal
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+
+from cli.faults import refuse, said_plainly
+from dispatch.matching.solving import SOLVERS
+from simulations.city import CITIES, Spec, find_spec, with_options
+from simulations.day import Day
+from simulations.figures import summary
+from simulations.live import LiveView
+from simulations.report import render
+from simulations.simulate import simulate as simulated
+from simulations.terminal import show
+
+
+def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters.
+    city: Annotated[
+        str, typer.Option(help=f"One of {', '.join(CITIES)}, or a .toml file.")
+    ] = "evening",
+    couriers: Annotated[int | None, typer.Option(help="Couriers, instead of the city's.")] = None,
+    orders: Annotated[int | None, typer.Option(help="Orders, instead of the city's.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Opening hours to simulate.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed is the same day.")] = 1,
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = "insert",
+    compare: Annotated[
+        str, typer.Option(help="Several policies on the same day, separated by commas.")
+    ] = "",
+    html: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Watch the day while it happens.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Simulate a day of a generated city."""
+    with said_plainly():
+        spec = with_options(find_spec(city), couriers=couriers, orders=orders, hours=hours)
+    policies = _policies(compare or policy)
+    if html is not None:
+        _check_writable(html)
+    days = _days(spec, policies, seed, is_live=live and not as_json)
+    if html is not None:
+        html.write_text(render(days), "utf-8")
+    if as_json:
+        figures = [summary(day) for day in days]
+        said = figures[0] if not compare else {"days": figures}
+        typer.echo(msgspec.json.encode(said))
+        return
+    console = Console()
+    show(console, days)
+    if html is not None:
+        console.print(f"The report is in {html}", soft_wrap=True, highlight=False)
+
+
+def _policies(names: str) -> list[str]:
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in SOLVERS:
+            refuse(f"there is no policy {name!r}; name one of {', '.join(SOLVERS)}")
+    if not wanted:
+        refuse(f"--compare names no policy; name some of {', '.join(SOLVERS)}")
+    return list(dict.fromkeys(wanted))
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the day, not after it, that its report cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            pass
+    except OSError as error:
+        refuse(f"{path} cannot be written: {error.strerror}")
+
+
+def _days(spec: Spec, policies: Sequence[str], seed: int, *, is_live: bool) -> list[Day]:
+    if not is_live:
+        return [simulated(spec, seed=seed, solver=policy) for policy in policies]
+    with _interruptible(), LiveView(Console()) as view:
+        return [
+            simulated(spec, seed=seed, solver=policy, watch=view.update, is_watched=view.is_due)
+            for policy in policies
+        ]
+
+
+@contextlib.contextmanager
+def _interruptible() -> Generator[None]:
+    """Have a termination end the block as Ctrl-C does, so that the screen is given back."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
