@@ -43,11 +43,14 @@ from dispatch.step import Refused, Tell
 class Ports:
     """What a shard is connected to. Without services, relay or feeds nothing goes there.
 
-    A relay needs the directory that says who lives in which shard.
+    A relay needs the directory that says who lives in which shard. `until_s` tells how many seconds
+    are left to an instant more finely than the whole milliseconds of `clock`; where alarms have to
+    ring at their very instant, as in a simulation, it is given.
     """
 
     journal: Journal
     clock: Clock
+    until_s: Callable[[Instant], float] | None = None
     services: Services | None = None
     feeds: Feeds | None = None
     relay: Relay | None = None
@@ -276,10 +279,14 @@ class Life:
         if self._stops_at < math.inf:
             return max(0.0, self._stops_at - trio.current_time())
         next_at = self.kernel.next_at()
-        until_alarm_s = math.inf if next_at is None else max(0.0, elapsed_s(now, next_at))
+        until_alarm_s = math.inf if next_at is None else max(0.0, self._until_s(now, next_at))
         is_sweeping = self._limits.idle_s is not None and self.kernel.is_sweepable
         until_sweep_s = max(0.0, elapsed_s(now, self._sweeps_at)) if is_sweeping else math.inf
         return min(until_alarm_s, until_sweep_s)
+
+    def _until_s(self, now: Instant, instant: Instant) -> float:
+        finer = self._ports.until_s
+        return elapsed_s(now, instant) if finer is None else finer(instant)
 
     def _sweep(self, now: Instant) -> None:
         idle_s, sweep_s = self._limits.idle_s, self._limits.sweep_s

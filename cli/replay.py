@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from cli.faults import refuse, said_plainly
-from dispatch.matching.solving import SOLVERS
+from dispatch.matching.solvers import SOLVERS
 from simulations.mdrp import instances
 from simulations.replay import Result, mean, replay_all
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from cli.faults import refuse, said_plainly
-from dispatch.matching.solving import SOLVERS
+from dispatch.matching.solvers import SOLVERS
 from simulations.city import CITIES, Spec, find_spec, with_options
 from simulations.day import Day
 from simulations.figures import summary

@@ -24,7 +24,7 @@ from actors.round import round_kind
 from actors.shard import Shard
 from actors.supervision import keep_running
 from dispatch.ids import CourierId, Instant, MarketId, ShardId
-from dispatch.matching.solving import SOLVERS
+from dispatch.matching.solvers import SOLVERS
 from dispatch.matching.survey import Sightings
 from dispatch.policy import Policy
 from dispatch.round import Begin
@@ -100,6 +100,7 @@ async def composed(
     market: Market,
     clock: Clock,
     *,
+    until_s: Callable[[Instant], float] | None = None,
     journal: Journal | None = None,
     limits: Limits | None = None,
     sightings: Callable[[], Sightings] = dict[CourierId, Point],
@@ -126,6 +127,7 @@ async def composed(
     ports = Ports(
         journal=journal or MemoryStore(),
         clock=clock,
+        until_s=until_s,
         services=services,
         feeds=listeners,
     )

@@ -20,7 +20,8 @@ import trio
 from dispatch.ids import CourierId, Instant, OrderId, RestaurantId
 from dispatch.matching.demand import Demand
 from dispatch.matching.snapshot import FreeCourier, OpenOrder
-from dispatch.matching.solving import SOLVERS, Answer, Request, answer
+from dispatch.matching.solvers import SOLVERS
+from dispatch.matching.solving import Answer, Request, answer
 from dispatch.matching.survey import Survey
 from dispatch.policy import Policy
 from dispatch.round import Solve

@@ -158,6 +158,7 @@ class _Day:
         async with composed(
             market,
             world.now,
+            until_s=world.until_s,
             journal=MemoryStore(keeps_history=False),
             limits=Limits(idle_s=None),
             watch=lambda taken: self.round_ms.append(taken.took_ms),

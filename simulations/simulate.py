@@ -152,6 +152,7 @@ class _Evening:
         async with composed(
             market,
             self._world.now,
+            until_s=self._world.until_s,
             journal=MemoryStore(keeps_history=False),
             limits=Limits(idle_s=None),
             sightings=feed.sightings,

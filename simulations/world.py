@@ -47,6 +47,10 @@ class World:
         """Return the virtual instant: the clock of every actor in this world."""
         return Instant(self._zero_ms + floor(trio.current_time() * 1000 + 1e-3))
 
+    def until_s(self, instant: Instant) -> float:
+        """Return the virtual seconds to an instant, to be slept through without a remainder."""
+        return (instant - self._zero_ms) / 1000 - trio.current_time()
+
     def ahead(self, instant: Instant, act: Callable[[], object]) -> None:
         """Have this happen so that whatever begins at `instant` already knows of it."""
         self._push(instant * _PER_MS + _AHEAD, act)

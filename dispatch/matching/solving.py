@@ -5,26 +5,20 @@ and `Answer`, plain frozen values. The solver is named, not passed, and the plan
 to round travels with the request, so that any process can answer the next one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from dispatch.ids import CourierId, OrderId
-from dispatch.matching.assign import assign
-from dispatch.matching.construction import insert
 from dispatch.matching.demand import Demand
 from dispatch.matching.departures import Decisions, decisions
-from dispatch.matching.nearest import nearest
 from dispatch.matching.plan import Plan
-from dispatch.matching.snapshot import Snapshot, snapshot
+from dispatch.matching.snapshot import snapshot
+from dispatch.matching.solvers import solver
 from dispatch.matching.survey import Survey
 from dispatch.policy import Policy
 from dispatch.round import Dispatch, Solved, TakeBack
-from geo.travel import StraightLine, TravelTimes
-
-type Solver = Callable[[Snapshot, Plan | None, Policy, TravelTimes], Plan]
-
-SOLVERS: Mapping[str, Solver] = {"nearest": nearest, "assign": assign, "insert": insert}
+from geo.travel import StraightLine
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -52,7 +46,7 @@ def answer(request: Request) -> Answer:
     survey, policy = request.survey, request.policy
     demand = request.demand.after(survey.at, survey.asked, memory_s=policy.matching.demand_memory_s)
     known = snapshot(survey.at, survey.restaurants, survey.orders, survey.couriers, demand.counts)
-    plan = SOLVERS[request.solver](known, request.kept, policy, request.travel)
+    plan = solver(request.solver)(known, request.kept, policy, request.travel)
     decided = decisions(known, plan, policy, request.travel)
     return Answer(solved=_solved(request, plan, decided), plan=plan, demand=demand)
 

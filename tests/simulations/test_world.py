@@ -1,9 +1,17 @@
 """Virtual time in a simulated city: what comes first when things come together."""
 
+from functools import partial
+
+import pytest
 import trio
 import trio.testing
 
-from dispatch.ids import Instant, after
+from dispatch.ids import Instant, MarketId, RestaurantId, after
+from dispatch.policy import Policy
+from dispatch.restaurant import Open
+from geo.point import Point
+from geo.travel import StraightLine
+from node.wiring import Market, composed
 from simulations.world import DAWN, World, deterministic
 
 
@@ -41,6 +49,30 @@ async def test_something_that_turns_up_earlier_than_what_was_next_comes_first(
         await world.run(after(DAWN, 3_600))
 
     assert seen == ["soon", "late"]
+
+
+async def test_rounds_begin_at_their_very_instant_whatever_happens_between_them(
+    autojump_clock: trio.testing.MockClock,  # noqa: ARG001 - the fixture works as an argument only.
+) -> None:
+    world, began_s = World(), list[float]()
+    market = Market(
+        market_id=MarketId("m"), policy=Policy(round_s=10.0), travel=StraightLine(speed_mps=5.0)
+    )
+    opening = Open(restaurant_id=RestaurantId("rst"), point=Point(0.0, 0.0))
+
+    async with composed(
+        market,
+        world.now,
+        until_s=world.until_s,
+        watch=lambda _taken: began_s.append(trio.current_time()),
+    ) as composition:
+        composition.begin(DAWN)
+        for second in (0.0, 3.0, 10.0, 17.5, 20.0):
+            act = partial(composition.say, "restaurant", "rst", opening)
+            world.at(after(DAWN, second), act)
+        await world.run(after(DAWN, 45))
+
+    assert began_s == pytest.approx([60.0, 70.0, 80.0, 90.0, 100.0], abs=1e-6)
 
 
 def test_tasks_run_in_an_order_that_follows_from_the_seed() -> None:
