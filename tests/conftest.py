@@ -26,7 +26,8 @@ from hypothesis import HealthCheck, settings
 from numba.core import event
 
 ROOT = Path(__file__).parent.parent
-CPU_S_MAX = 0.5
+CPU_S_MAX = 1.0
+"""The aim is half a second; processor time on cores that others share can be twice that."""
 WALL_S_MAX = 10.0
 
 settings.register_profile(

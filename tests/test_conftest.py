@@ -1,5 +1,6 @@
 """What the suite holds every test to, tried on small suites with smaller limits."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def outcomes(pytester: pytest.Pytester, suite: str, cpu_s: float, wall_s: float)
     """Run a suite under the house's conftest with other limits."""
     limits = f"CPU_S_MAX = {cpu_s}\nWALL_S_MAX = {wall_s}\n"
     pytester.makeini("[pytest]\nmarkers = slow: over the limits")
-    pytester.makeconftest(CONFTEST.replace("CPU_S_MAX = 0.5\nWALL_S_MAX = 10.0\n", limits))
+    pytester.makeconftest(
+        re.sub(r"CPU_S_MAX = .*?WALL_S_MAX = 10.0\n", limits, CONFTEST, flags=re.DOTALL)
+    )
     pytester.makepyfile(suite)
     return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").parseoutcomes()
 
