@@ -5,8 +5,9 @@ import signal
 
 import pytest
 import trio
+from msgspec import Struct
 
-from dispatch.courier import StartShift
+from dispatch.courier import RouteChanged, StartShift
 from dispatch.ids import CourierId, CustomerId, Instant, MarketId, OrderId, RestaurantId
 from dispatch.order import Accept, Place
 from dispatch.policy import Policy
@@ -54,7 +55,11 @@ async def _populate(market: Composition) -> None:
 @pytest.mark.slow
 async def test_a_worker_process_plans_rounds_and_another_takes_over_when_it_is_killed() -> None:
     rounds = list[RoundTaken]()
-    planned, heard = trio.Event(), trio.Event()
+    planned, sent = trio.Event(), trio.Event()
+
+    def hear(message: Struct) -> None:
+        if isinstance(message, RouteChanged) and message.stops:
+            sent.set()
 
     def watch(taken: RoundTaken) -> None:
         rounds.append(taken)
@@ -64,14 +69,14 @@ async def test_a_worker_process_plans_rounds_and_another_takes_over_when_it_is_k
         async with composed(MARKET, _now, watch=watch, in_process=False) as market:
             assert market.worker is not None
             await market.worker.ready.wait()
-            market.listen("crr", lambda _message: heard.set())
+            market.listen("crr", hear)
             market.begin(_now())
             await planned.wait()
             pid = market.worker.pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             await _populate(market)
-            await heard.wait()
+            await sent.wait()
 
     assert market.worker.starts == 2
     assert market.worker.pid != pid
