@@ -6,16 +6,19 @@ ones by whoever keeps time, once a second by custom.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
+from actors.failures import ActorGone
 from dispatch.courier import GoQuiet, Hear, Move
 from dispatch.ids import CourierId, Instant, after
+from dispatch.step import Refused
 from geo.ping import Track
 from geo.point import Point
 from geo.positions import PositionTable
 
-type Say = Callable[[str, str, Struct], object]
+type Say = Callable[[str, str, Struct], Refused | None]
 
 
 class PositionFeed:
@@ -32,6 +35,7 @@ class PositionFeed:
 
     def join(self, courier_id: CourierId, now: Instant) -> None:
         """Take a courier in who begins his shift."""
+        self._quiet.discard(courier_id)
         self.table.join(courier_id, now)
 
     def leave(self, courier_id: CourierId) -> None:
@@ -44,7 +48,7 @@ class PositionFeed:
         changes = self.table.apply(tracks, now)
         for change in changes.cell_changed:
             if position := self.table.find_position(change.courier):
-                self._say("courier", change.courier, Move(position.point))
+                self._told(CourierId(change.courier), Move(position.point))
         if self._quiet:
             self._hear(tracks, now)
 
@@ -52,9 +56,8 @@ class PositionFeed:
         """Find the couriers who have fallen silent since the last look."""
         for courier in self.table.quiet_since(after(now, -self._quiet_s)):
             courier_id = CourierId(courier)
-            if courier_id not in self._quiet:
+            if courier_id not in self._quiet and self._told(courier_id, GoQuiet()):
                 self._quiet.add(courier_id)
-                self._say("courier", courier_id, GoQuiet())
 
     def sightings(self) -> dict[CourierId, Point]:
         """Return where the couriers who are heard were seen last."""
@@ -70,6 +73,12 @@ class PositionFeed:
         silent = frozenset(self.table.quiet_since(after(now, -self._quiet_s)))
         for track in tracks:
             courier_id = CourierId(track.courier)
-            if courier_id in self._quiet and courier_id not in silent:
+            is_back = courier_id in self._quiet and courier_id not in silent
+            if is_back and self._told(courier_id, Hear()):
                 self._quiet.remove(courier_id)
-                self._say("courier", courier_id, Hear())
+
+    def _told(self, courier_id: CourierId, message: Struct) -> bool:
+        """Tell the courier's actor; what was not taken is told again at the next look or ping."""
+        with suppress(ActorGone):
+            return self._say("courier", courier_id, message) is None
+        return False

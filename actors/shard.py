@@ -51,6 +51,11 @@ class Shard:
         """Return which shard this is."""
         return self._identity.shard
 
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether the shard was told to stop."""
+        return self._is_stopped
+
     async def run(self) -> None:
         """Live once: open the journal, recover, and serve until stopped.
 

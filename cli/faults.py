@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import typer
 
+from dispatch.matching.solvers import SOLVERS
 from simulations.city import BadSpec
 from simulations.mdrp import BadInstance
 
@@ -16,6 +17,13 @@ def refuse(sentence: str) -> NoReturn:
     """Say what is wrong in one sentence on stderr and exit with code 2."""
     typer.echo(f"dispatch: {sentence}", err=True)
     raise typer.Exit(USAGE)
+
+
+def checked_policy(name: str) -> str:
+    """Return the name of a policy there is, or refuse."""
+    if name not in SOLVERS:
+        refuse(f"there is no policy {name!r}; name one of {', '.join(SOLVERS)}")
+    return name
 
 
 @contextmanager

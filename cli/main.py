@@ -24,6 +24,9 @@ def main() -> None:
     """Run the command that was typed."""
     try:
         app()
+    except* OSError as errors:
+        typer.echo(f"dispatch: {errors.exceptions[0]}", err=True)
+        sys.exit(1)
     except* KeyboardInterrupt:  # Nurseries wrap it in groups.
         typer.echo("dispatch: interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from cli.faults import refuse, said_plainly
+from cli.faults import checked_policy, refuse, said_plainly
 from dispatch.matching.solvers import SOLVERS
 from simulations.mdrp import instances
 from simulations.replay import Result, mean, replay_all
@@ -30,7 +30,7 @@ def mdrp(
     instances_: Annotated[
         str, typer.Option("--instances", help="Only these, by name, separated by commas.")
     ] = "",
-    policy: Annotated[str, typer.Option(help="nearest, assign or insert.")] = "insert",
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = "insert",
     seed: Annotated[int, typer.Option(help="Where the random numbers start.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to use.")] = 1,
     log_dir: Annotated[
@@ -39,8 +39,9 @@ def mdrp(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Dispatch public instances of the Meal Delivery Routing Problem, order by order."""
-    if policy not in SOLVERS:
-        refuse(f"there is no policy {policy!r}; name one of {', '.join(SOLVERS)}")
+    checked_policy(policy)
+    if log_dir is not None:
+        _make(log_dir)
     with said_plainly():
         folders = _chosen(instances(folder), instances_)
         console = Console(stderr=True)
@@ -59,8 +60,21 @@ def mdrp(
         Console().print(_table(results))
 
 
+def _make(log_dir: Path) -> None:
+    """Find out before the days, not after them, that their logs cannot be written."""
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        with (log_dir / ".writable").open("w"):
+            pass
+        (log_dir / ".writable").unlink()
+    except OSError as error:
+        refuse(f"{log_dir} cannot hold the logs: {error.strerror}")
+
+
 def _chosen(found: list[Path], names: str) -> list[Path]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if names and not wanted:
+        refuse("--instances names none; leave it out for all of them")
     by_name = {path.resolve().name: path for path in found}
     for name in wanted:
         if name not in by_name:

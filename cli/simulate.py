@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from cli.faults import refuse, said_plainly
+from cli.faults import checked_policy, refuse, said_plainly
 from dispatch.matching.solvers import SOLVERS
 from simulations.city import CITIES, Spec, find_spec, with_options
 from simulations.day import Day
@@ -41,7 +41,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     """Simulate a day of a generated city."""
     with said_plainly():
         spec = with_options(find_spec(city), couriers=couriers, orders=orders, hours=hours)
-    policies = _policies(compare or policy)
+    policies = _policies(compare) if compare else [checked_policy(policy)]
     if html is not None:
         _check_writable(html)
     days = _days(spec, policies, seed, is_live=live and not as_json)
@@ -60,12 +60,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
 
 def _policies(names: str) -> list[str]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    for name in wanted:
-        if name not in SOLVERS:
-            refuse(f"there is no policy {name!r}; name one of {', '.join(SOLVERS)}")
     if not wanted:
         refuse(f"--compare names no policy; name some of {', '.join(SOLVERS)}")
-    return list(dict.fromkeys(wanted))
+    return [checked_policy(name) for name in dict.fromkeys(wanted)]
 
 
 def _check_writable(path: Path) -> None:

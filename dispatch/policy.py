@@ -80,8 +80,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     """A courier not heard from for so long is quiet: he gets no offers, and gives up pickups."""
     depart_slack_s: Seconds = 0.0
     """How much earlier than just in time a courier is sent to a restaurant."""
-    shift_ahead_s: Seconds = 0.0
-    """Couriers whose shift starts within this time are planned for before they are there."""
     matching: Matching = Matching()
     """The prices and the width of a round."""
 

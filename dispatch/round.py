@@ -70,7 +70,7 @@ class TakeBack(Struct, frozen=True):
     version: int
 
 
-class Shift(Struct, frozen=True, kw_only=True):
+class Relocation(Struct, frozen=True, kw_only=True):
     """A decision: this idle courier waits at that restaurant, where work is expected."""
 
     courier_id: CourierId
@@ -85,7 +85,7 @@ class Solved(Struct, frozen=True, tag="round.solved", kw_only=True):
     number: int
     take_backs: tuple[TakeBack, ...] = ()
     dispatches: tuple[Dispatch, ...] = ()
-    shifts: tuple[Shift, ...] = ()
+    relocations: tuple[Relocation, ...] = ()
     orders: int = 0
     couriers: int = 0
     unplanned: int = 0
@@ -109,7 +109,7 @@ class RoundPlanned(Struct, frozen=True, tag="round_planned", kw_only=True):
     unplanned: int
     take_backs: int
     dispatches: int
-    shifts: int
+    relocations: int
     cost_s: float
     at: Instant
 
@@ -242,7 +242,7 @@ def _solved(round_: Round, plan: Solved, now: Instant, policy: Policy) -> Step[R
         unplanned=plan.unplanned,
         take_backs=len(plan.take_backs),
         dispatches=len(plan.dispatches),
-        shifts=len(plan.shifts),
+        relocations=len(plan.relocations),
         cost_s=plan.cost_s,
         at=now,
     )
@@ -250,7 +250,7 @@ def _solved(round_: Round, plan: Solved, now: Instant, policy: Policy) -> Step[R
     offers = (
         _offer(round_, place, decision, policy) for place, decision in enumerate(plan.dispatches)
     )
-    return Step(round_, (Record(fact), *releases, *offers, *map(_reposition, plan.shifts)))
+    return Step(round_, (Record(fact), *releases, *offers, *map(_reposition, plan.relocations)))
 
 
 def _offer(round_: Round, place: int, decision: Dispatch, policy: Policy) -> Effect:
@@ -267,8 +267,10 @@ def _offer(round_: Round, place: int, decision: Dispatch, policy: Policy) -> Eff
     return Tell("offer", offer_id, opened)
 
 
-def _reposition(shift: Shift) -> Effect:
+def _reposition(relocation: Relocation) -> Effect:
     move = Reposition(
-        version=shift.courier_version, restaurant_id=shift.restaurant_id, point=shift.point
+        version=relocation.courier_version,
+        restaurant_id=relocation.restaurant_id,
+        point=relocation.point,
     )
-    return Tell("courier", shift.courier_id, move)
+    return Tell("courier", relocation.courier_id, move)

@@ -24,6 +24,7 @@ from actors.round import round_kind
 from actors.shard import Shard
 from actors.supervision import keep_running
 from dispatch.ids import CourierId, Instant, MarketId, ShardId
+from dispatch.journal import LeaseLost
 from dispatch.matching.solvers import SOLVERS
 from dispatch.matching.survey import Sightings
 from dispatch.policy import Policy
@@ -36,6 +37,8 @@ from node.worker import Worker
 from storage.memory import MemoryStore
 
 SHARD = ShardId(0)
+SOLVER_SHARE = 0.9
+"""Of a round's time, what its solver has: its answer, or its excuse, must come before the end."""
 
 type Hear = Callable[[Struct], None]
 
@@ -49,6 +52,10 @@ def kinds(policy: Policy) -> tuple[AnyKind, ...]:
         restaurant_kind(policy),
         round_kind(policy),
     )
+
+
+class Unhealthy(RuntimeError):
+    """A message could not be handled, where that must not be passed over."""
 
 
 @dataclass(slots=True)
@@ -90,6 +97,14 @@ class Composition:
         """Have a person's committed feed messages handed to `hear`."""
         self.listeners.by_person[person] = hear
 
+    def check_health(self) -> None:
+        """Raise `Unhealthy` when a handler has failed: a fault of the program, not of its users."""
+        letters = self.shard.dead_letters()
+        if letters:
+            first = letters[0]
+            failed = f"{len(letters)} messages failed; {first.kind} {first.key}: {first.error}"
+            raise Unhealthy(failed)
+
     def begin(self, first_at: Instant) -> None:
         """Begin the market's rounds."""
         self.say("round", self.market_id, Begin(self.market_id, first_at))
@@ -121,7 +136,7 @@ async def composed(
         sightings=sightings,
         watch=watch,
     )
-    worker = None if in_process else Worker(desk, market.policy.round_timeout_s)
+    worker = None if in_process else Worker(desk, SOLVER_SHARE * market.policy.round_timeout_s)
     services: Services = worker or Inline(desk)
     listeners = Listeners()
     ports = Ports(
@@ -137,10 +152,17 @@ async def composed(
         if worker is not None:
             around.start_soon(worker.run)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(keep_running, [shard], clock)
+            nursery.start_soon(_kept, shard, clock)
             await shard.opening()
             yield Composition(
                 market_id=market.market_id, shard=shard, listeners=listeners, worker=worker
             )
             shard.stop()
         around.cancel_scope.cancel()
+
+
+async def _kept(shard: Shard, clock: Clock) -> None:
+    """Keep the shard running until it is stopped; raise LeaseLost when another node takes it."""
+    await keep_running([shard], clock)
+    if not shard.is_stopped:
+        raise LeaseLost(f"another node owns shard {shard.id}")

@@ -16,23 +16,20 @@ from typing import BinaryIO
 
 import msgspec
 import trio
+from msgspec import Struct
 
-from dispatch.ids import CourierId, Instant, OrderId, RestaurantId
-from dispatch.matching.demand import Demand
-from dispatch.matching.snapshot import FreeCourier, OpenOrder
-from dispatch.matching.solvers import SOLVERS
+from actors.failures import ActorGone
+from dispatch.ids import MarketId
+from dispatch.matching.solvers import warm_up
 from dispatch.matching.solving import Answer, Request, answer
-from dispatch.matching.survey import Survey
-from dispatch.policy import Policy
 from dispatch.round import Solve
-from dispatch.route import Task
-from geo.point import Point
-from geo.travel import StraightLine
 from node.solver import Desk, solve_decoder
 
-QUESTIONS_MAX = 16
 FRAME_BYTES_MAX = 256 * 1024 * 1024
 LENGTH_BYTES = 4
+STARTS_MAX = 5
+"""Workers that may fail to come up, one after the other, before the node gives up."""
+BACKOFF_S = 1.0
 WARMING_S_MAX = 120.0
 """Time a worker has to load, and on a fresh machine to compile, before its first answer."""
 
@@ -44,56 +41,95 @@ class WorkerFailed(Exception):
     """The worker died, was late, or said what cannot be understood; another is started."""
 
 
+class NoWorker(Exception):
+    """No worker comes up, however often it is tried; the message says what to look at."""
+
+
+class Question(Struct, frozen=True):
+    """A round that waits for its plan, and until when a plan is of use to it."""
+
+    sequence: int
+    solve: Solve
+    deadline: float
+
+
 class Worker:
-    """A service that solves rounds in another process, one at a time."""
+    """A service that solves rounds in another process, one at a time, the newest of each market.
+
+    `ready` is set while a warm worker takes questions; `starts` counts the processes so far.
+    """
 
     def __init__(self, desk: Desk, timeout_s: float) -> None:
-        """Answer at this desk; a worker that takes longer than `timeout_s` is ended."""
+        """Answer at this desk; a question is given up `timeout_s` after it was put."""
         self._desk, self._timeout_s = desk, timeout_s
-        self._ask, self._asked = trio.open_memory_channel[tuple[int, Solve]](QUESTIONS_MAX)
+        self._questions: dict[MarketId, Question] = {}
+        self._asked = trio.Event()
         self.starts = 0
         self.pid: int | None = None
         self.ready = trio.Event()
 
     def submit(self, service: str, sequence: int, key: str, message: bytes) -> None:
-        """Put a question to the worker; too many at once are given up."""
+        """Put a question; an older one of the same market that still waits is given up for it."""
         assert service == "solver", f"there is no service {service!r} for {key!r}"
         solve = solve_decoder.decode(message)
-        try:
-            self._ask.send_nowait((sequence, solve))
-        except trio.WouldBlock:
-            self._desk.give_up(sequence, solve, "the solver has too many rounds before it")
+        deadline = trio.current_time() + self._timeout_s
+        if older := self._questions.pop(solve.market_id, None):
+            self._desk.give_up(older.sequence, older.solve, "a newer round came before its turn")
+        self._questions[solve.market_id] = Question(sequence, solve, deadline)
+        self._asked.set()
 
     async def run(self) -> None:
-        """Serve questions until cancelled, with one worker after the other."""
-        while True:
+        """Serve questions until cancelled, with one worker after the other; raises NoWorker."""
+        failed = 0
+        while failed < STARTS_MAX:
             async with _process() as process:
                 self.starts, self.pid = self.starts + 1, process.pid
-                await self._serve(process)
+                is_warm = await self._serve(process)
+            failed = 0 if is_warm else failed + 1
+            await trio.sleep(BACKOFF_S * failed)
+        raise NoWorker(
+            f"{STARTS_MAX} solver processes in a row did not start; run `python -m node.worker` "
+            "by hand and see what it says"
+        )
 
-    async def _serve(self, process: trio.Process) -> None:
-        """Hand questions to this worker until it fails."""
+    async def _serve(self, process: trio.Process) -> bool:
+        """Hand questions to this worker until it fails; return whether it ever was warm."""
         try:
             with trio.fail_after(WARMING_S_MAX):
                 await _exchanged(process, b"")
         except (trio.TooSlowError, WorkerFailed):
-            return
+            return False
         self.ready.set()
-        async for sequence, solve in self._asked:
-            if not await self._answered(process, sequence, solve):
-                return
-
-    async def _answered(self, process: trio.Process, sequence: int, solve: Solve) -> bool:
-        began = perf_counter()
-        question = msgspec.msgpack.encode(self._desk.request(solve))
         try:
-            with trio.fail_after(self._timeout_s):
-                answered = _answers.decode(await _exchanged(process, question))
+            while await self._answered(process, await self._next()):
+                pass
+        finally:
+            self.ready = trio.Event()
+        return True
+
+    async def _next(self) -> Question:
+        """Return the question that waits longest."""
+        while not self._questions:
+            self._asked = trio.Event()
+            await self._asked.wait()
+        return self._questions.pop(next(iter(self._questions)))
+
+    async def _answered(self, process: trio.Process, question: Question) -> bool:
+        """Have a question answered; False when the worker is no good any more."""
+        began = perf_counter()
+        try:
+            asked = msgspec.msgpack.encode(self._desk.request(question.solve))
+        except ActorGone:  # The shard is being recovered, and asks again when it is back.
+            return True
+        try:
+            with trio.fail_at(question.deadline):
+                answered = _answers.decode(await _exchanged(process, asked))
         except (trio.TooSlowError, WorkerFailed, msgspec.DecodeError) as error:
             reason = "it was late" if isinstance(error, trio.TooSlowError) else str(error)
-            self._desk.give_up(sequence, solve, f"the solver failed: {reason}")
+            self._desk.give_up(question.sequence, question.solve, f"the solver failed: {reason}")
             return False
-        self._desk.hand_in(sequence, solve, answered, (perf_counter() - began) * 1000)
+        took_ms = (perf_counter() - began) * 1000
+        self._desk.hand_in(question.sequence, question.solve, answered, took_ms)
         return True
 
 
@@ -101,7 +137,10 @@ class Worker:
 async def _process() -> AsyncGenerator[trio.Process]:
     """Yield a fresh worker process, and see to it that it has ended afterwards."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "node.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "node.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the node, which ends its worker in order.
     )
     try:
         yield process
@@ -109,9 +148,9 @@ async def _process() -> AsyncGenerator[trio.Process]:
         process.kill()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
             await process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                await trio.aclose_forcefully(pipe)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    await pipe.aclose()
 
 
 async def _exchanged(process: trio.Process, question: bytes) -> bytes:
@@ -140,61 +179,12 @@ async def _received(pipe: trio.abc.ReceiveStream, length: int) -> bytes:
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     """Be the worker: answer until the input ends. An empty question asks whether it is warm."""
-    warm()
+    warm_up()
     while length := questions.read(LENGTH_BYTES):
         question = questions.read(int.from_bytes(length))
         said = msgspec.msgpack.encode(answer(_requests.decode(question))) if question else b""
         answers.write(len(said).to_bytes(LENGTH_BYTES) + said)
         answers.flush()
-
-
-def warm() -> None:
-    """Solve a round of two orders with every solver, so that all code is compiled and loaded."""
-    for solver in SOLVERS:
-        answer(_drill(solver))
-
-
-def _drill(solver: str) -> Request:
-    restaurant = RestaurantId("rst")
-    orders = tuple(
-        OpenOrder(
-            id=OrderId(f"ord_{i}"),
-            restaurant_id=restaurant,
-            dropoff=(1000.0, 100.0 * i),
-            placed_s=-60.0,
-            ready_s=300.0,
-        )
-        for i in range(2)
-    )
-    courier = FreeCourier(
-        id=CourierId("crr"), place=(500.0, 0.0), free_s=0.0, off_s=7200.0, capacity=6
-    )
-    return Request(
-        number=1,
-        survey=Survey(
-            at=Instant(0),
-            restaurants={restaurant: (0.0, 0.0)},
-            orders=orders,
-            couriers=(courier,),
-            asked=(restaurant,),
-            tasks={
-                order.id: Task(
-                    order_id=order.id,
-                    restaurant_id=restaurant,
-                    pickup=Point(0.0, 0.0),
-                    dropoff=Point(*order.dropoff),
-                )
-                for order in orders
-            },
-            order_versions={order.id: 1 for order in orders},
-            courier_versions={courier.id: 1},
-        ),
-        kept=None,
-        demand=Demand(),
-        policy=Policy(),
-        travel=StraightLine(speed_mps=5.0),
-        solver=solver,
-    )
 
 
 if __name__ == "__main__":

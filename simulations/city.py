@@ -1,8 +1,8 @@
 """A city to simulate: its size, its kitchens, its couriers' manners, and when people are hungry.
 
 A spec is one of `CITIES` by name, or a TOML file with the same fields, checked to the line. From a
-spec and a seed, `populate` makes a whole day in advance: who orders what where and when, which
-courier works when, how long each meal really takes. So every policy can be tried on the same day.
+spec and a seed, `populate` makes a whole day in advance: who orders from whom, where and when, and
+which courier works when and falls silent when. So every policy can be tried on the same day.
 """
 
 import re
@@ -55,7 +55,7 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Peak(12.5, 0.9, 0.35),
         Peak(19.0, 1.3, 0.65),
     )
-    speed_kmh: Annotated[float, Meta(gt=0, le=150)] = 16.0
+    speed_kmh: Annotated[float, Meta(ge=1, le=150)] = 16.0
     detour: Annotated[float, Meta(ge=1, le=5)] = 1.3
     reach_km: Positive = 4.0
     """Customers order from restaurants about this near."""

@@ -16,6 +16,9 @@ from msgspec import Struct
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
 NUMBER_MAX = 1e7
+MINUTE_MAX = 7 * 24 * 60.0
+"""A day has one night after it; later than a week from its midnight is a slip of the pen."""
+METRES_PER_MIN_MIN = 1.0
 
 
 class BadInstance(ValueError):
@@ -102,6 +105,11 @@ class _Row:
             raise self.wrong(f"{column} must not be negative, but is {value:g}")
         return value
 
+    def minute(self, column: str) -> float:
+        if (value := self.amount(column)) > MINUTE_MAX:
+            raise self.wrong(f"{column} must be at most {MINUTE_MAX:.0f} minutes, not {value:g}")
+        return value
+
 
 _COURIER_COLUMNS = ("courier", "x", "y", "on_time", "off_time")
 _ORDER_COLUMNS = ("order", "x", "y", "placement_time", "restaurant", "ready_time")
@@ -131,10 +139,15 @@ def instances(folder: Path) -> list[Path]:
 
 def read_instance(folder: Path) -> Instance:
     """Read and check one instance; raises BadInstance."""
-    restaurants = tuple(_unique(folder / "restaurants.txt", _RESTAURANT_COLUMNS, _restaurant))
-    couriers = tuple(_unique(folder / "couriers.txt", _COURIER_COLUMNS, _courier))
+    named = dict[str, str]()
+    restaurants = tuple(
+        _unique(folder / "restaurants.txt", _RESTAURANT_COLUMNS, _restaurant, named)
+    )
+    couriers = tuple(_unique(folder / "couriers.txt", _COURIER_COLUMNS, _courier, named))
     known = frozenset(restaurant.id for restaurant in restaurants)
-    orders = tuple(_unique(folder / "orders.txt", _ORDER_COLUMNS, lambda row: _order(row, known)))
+    orders = tuple(
+        _unique(folder / "orders.txt", _ORDER_COLUMNS, lambda row: _order(row, known), named)
+    )
     if not couriers:
         raise BadInstance(f"{folder / 'couriers.txt'}, line 2: there must be at least one courier")
     return Instance(
@@ -147,15 +160,18 @@ def read_instance(folder: Path) -> Instance:
 
 
 def _unique[R: Courier | Order | Restaurant](
-    path: Path, columns: tuple[str, ...], read: Callable[[_Row], R]
+    path: Path, columns: tuple[str, ...], read: Callable[[_Row], R], named: dict[str, str]
 ) -> Iterator[R]:
-    """Yield what `read` makes of each row, and refuse an id that comes a second time."""
-    seen: set[str] = set()
+    """Yield what `read` makes of each row, and refuse an id that anything had before.
+
+    `named` tells what each id names so far, in all files, and is added to.
+    """
     for row in _rows(path, columns):
         one = read(row)
-        if one.id in seen:
-            raise row.wrong(f"the {columns[0]} {one.id!r} is there twice; ids must be unique")
-        seen.add(one.id)
+        if before := named.get(one.id):
+            again = "is there twice" if before == columns[0] else f"is the id of a {before} too"
+            raise row.wrong(f"the {columns[0]} {one.id!r} {again}; ids must be unique")
+        named[one.id] = columns[0]
         yield one
 
 
@@ -185,15 +201,17 @@ def _list(columns: Iterable[str]) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
+        if path.exists() and not path.is_file():
+            raise BadInstance(f"{path}: not a file")
         if path.stat().st_size > FILE_BYTES_MAX:
             raise BadInstance(f"{path}: larger than {FILE_BYTES_MAX >> 20} MiB; is it an instance?")
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise BadInstance(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise BadInstance(f"{path}, line {line}: not text in UTF-8") from error
-    return text.removesuffix("\n").split("\n") if text else []
+    return text.splitlines()
 
 
 def _courier(row: _Row) -> Courier:
@@ -201,8 +219,8 @@ def _courier(row: _Row) -> Courier:
         row.name("courier"),
         row.number("x"),
         row.number("y"),
-        row.amount("on_time"),
-        row.amount("off_time"),
+        row.minute("on_time"),
+        row.minute("off_time"),
     )
     if courier.off_min < courier.on_min:
         raise row.wrong(f"off_time {courier.off_min:g} is before on_time {courier.on_min:g}")
@@ -214,9 +232,9 @@ def _order(row: _Row, restaurants: frozenset[str]) -> Order:
         row.name("order"),
         row.number("x"),
         row.number("y"),
-        row.amount("placement_time"),
+        row.minute("placement_time"),
         row.name("restaurant"),
-        row.amount("ready_time"),
+        row.minute("ready_time"),
     )
     if order.restaurant not in restaurants:
         raise row.wrong(f"the restaurant {order.restaurant!r} is not in restaurants.txt")
@@ -236,8 +254,8 @@ def _parameters(path: Path) -> Parameters:
     if len(rows) != 1:
         raise BadInstance(f"{path}, line 2: one line of parameters is expected, not {len(rows)}")
     parameters = Parameters(*(rows[0].amount(column) for column in _PARAMETER_COLUMNS))
-    if parameters.metres_per_min == 0:
-        raise rows[0].wrong("meters_per_minute must be above zero, or nobody ever arrives")
+    if parameters.metres_per_min < METRES_PER_MIN_MIN:
+        raise rows[0].wrong("meters_per_minute must be 1 or more, or nobody ever arrives")
     return parameters
 
 

@@ -7,7 +7,7 @@ minutes of travel. The log holds what the couriers really did, and the day's fig
 the problem: an order nobody delivered counts as its maximum click-to-door.
 """
 
-import gc
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -88,8 +88,18 @@ def replay_all(
     if jobs == 1:
         yield from map(one, folders)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(one, folders)
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+    ) as pool:
+        try:
+            yield from pool.map(one, folders)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ignore Ctrl-C in a worker: it reaches the whole group, and the parent ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _replayed(folder: Path, *, policy: str, seed: int, log_dir: Path | None) -> Result:
@@ -131,7 +141,6 @@ def replay(
     clock = trio.testing.MockClock(autojump_threshold=0)
     with deterministic(seed):
         trio.run(day.run, clock=clock)
-    gc.collect()
     return day.result(time.process_time() - began), day.log.to_bytes()
 
 
@@ -176,6 +185,7 @@ class _Day:
             self._place_orders(composition, city)
             composition.begin(DAWN)
             await world.run(ends_at)
+            composition.check_health()
 
     def _last_min(self) -> float:
         latest = max(courier.off_min for courier in self.instance.couriers)

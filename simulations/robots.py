@@ -30,7 +30,7 @@ from dispatch.offer import Decline, Take
 from dispatch.order import Accept, MarkReady, StartPreparing
 from dispatch.policy import Policy
 from dispatch.restaurant import OrderRequested
-from dispatch.route import DropOff, Pickup
+from dispatch.route import DropOff, Pickup, Stop
 from geo.point import Point, gap_m
 from geo.travel import TravelTimes
 from simulations.world import World
@@ -144,6 +144,8 @@ class RoboCourier:
         self._parked_at = city.world.starts_at
         self._is_occupied = False
         self._carried: set[OrderId] = set()
+        self._taken: set[OrderId] = set()
+        self._handed_over: set[OrderId] = set()
         self._unsaid: list[Struct] = []
         self._offer_id: OfferId | None = None
         self._busy_since: Instant | None = None
@@ -205,13 +207,23 @@ class RoboCourier:
         news = self._news
         if self._is_occupied or self.is_cut_off or news is None:
             return
-        ahead = news.stops[0] if news.stops else None
+        ahead = self._ahead(news)
+        is_bound = isinstance(ahead, Pickup) or not news.stops
         if isinstance(ahead, DropOff):
             self._drive(ahead.point, lambda: self._at_door(ahead.order_id))
-        elif news.heading is not None and news.heading != self._here:
+        elif is_bound and news.heading is not None and news.heading != self._here:
             self._set_out(news.heading, news.point)
         elif isinstance(ahead, Pickup) and ahead.restaurant_id == self._here:
             self._wait_for(ahead)
+
+    def _ahead(self, news: RouteChanged) -> Stop | None:
+        """Return the first stop he has not made yet, whether or not that was heard already."""
+        for stop in news.stops:
+            if isinstance(stop, DropOff) and stop.order_id not in self._handed_over:
+                return stop
+            if isinstance(stop, Pickup) and not self._taken.issuperset(stop.order_ids):
+                return stop
+        return None
 
     def _say(self, message: Struct) -> None:
         if self.is_cut_off:
@@ -294,7 +306,7 @@ class RoboCourier:
     def _collect(self, planned_at: Instant) -> None:
         """Take what his route says at this very moment; the set may have changed meanwhile."""
         news, now = self._news, self._city.world.now()
-        stop = news.stops[0] if news and news.stops else None
+        stop = self._ahead(news) if news else None
         if self._is_occupied or self.is_cut_off or not isinstance(stop, Pickup):
             return
         if stop.restaurant_id != self._here:
@@ -304,6 +316,7 @@ class RoboCourier:
         self._leave()
         self._is_occupied = True
         self._carried.update(stop.order_ids)
+        self._taken.update(stop.order_ids)
         self._say(Collect(stop.order_ids))
         assert news is not None
         sequence = tuple(
@@ -321,6 +334,7 @@ class RoboCourier:
 
     def _hand_over(self, order_id: OrderId) -> None:
         self._carried.discard(order_id)
+        self._handed_over.add(order_id)
         self.doings.delivered += 1
         self._say(Deliver(order_id))
         self._city.witness.delivers(self.courier_id, order_id, self._city.world.now())

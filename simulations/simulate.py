@@ -21,7 +21,7 @@ from actors.limits import Limits
 from actors.positions import PositionFeed
 from dispatch.delivery import BEFORE_PICKUP, DeliveryStatus
 from dispatch.ids import CourierId, CustomerId, Instant, MarketId, OrderId, RestaurantId, after
-from dispatch.order import OrderCanceled, OrderMoved, OrderStatus, Place
+from dispatch.order import OrderMoved, OrderStatus, Place
 from dispatch.policy import Policy
 from dispatch.restaurant import Open
 from geo.ping import Ping, Track
@@ -169,7 +169,7 @@ class _Evening:
             self._every(LOOK_S, feed.look)
             self._every(SAMPLE_S, self._sample)
             await self._world.run(self.ends_at)
-            _check_health(composition)
+            composition.check_health()
 
     def courier_records(self) -> list[CourierRecord]:
         """Return what each courier did."""
@@ -284,13 +284,8 @@ class _Evening:
 
     def _hear_customer(self, message: Struct) -> None:
         """Note what a customer is told."""
-        match message:
-            case OrderMoved() if message.order_id in self._open:
-                self._note_move(message)
-            case OrderCanceled() if message.order_id in self._open:
-                pass
-            case _:
-                pass
+        if isinstance(message, OrderMoved) and message.order_id in self._open:
+            self._note_move(message)
 
     def _note_move(self, moved: OrderMoved) -> None:
         order_id, recorder = moved.order_id, self.recorder
@@ -393,17 +388,6 @@ class _Evening:
 
     def delivers(self, courier: CourierId, order: OrderId, at: Instant) -> None:
         """See a courier deliver; the customer is told."""
-
-
-class Unhealthy(RuntimeError):
-    """A handler failed while the day was simulated: a fault of the program, not of the city."""
-
-
-def _check_health(composition: Composition) -> None:
-    letters = composition.shard.dead_letters()
-    if letters:
-        first = letters[0]
-        raise Unhealthy(f"{len(letters)} messages failed; {first.kind} {first.key}: {first.error}")
 
 
 _ENDED = {OrderStatus.REJECTED: Outcome.REJECTED, OrderStatus.CANCELED: Outcome.CANCELED}

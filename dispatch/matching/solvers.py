@@ -30,11 +30,12 @@ def solver(name: str) -> Solver:
 
 
 def warm_up() -> None:
-    """Compile what the default solver runs, or load it from disk, before a round has to wait."""
+    """Run every solver once, so that all they need is loaded and compiled before a round waits."""
     at = Instant(0)
     order = OpenOrder(
         id=OrderId("o"), restaurant_id=RestaurantId("r"), dropoff=(0, 0), placed_s=0, ready_s=0
     )
     courier = FreeCourier(id=CourierId("c"), place=(0, 0), free_s=0, off_s=3_600, capacity=1)
     known = snapshot(at, {RestaurantId("r"): (0, 0)}, [order], [courier])
-    insert(known, None, Policy(), StraightLine(speed_mps=1.0))
+    for solve in SOLVERS.values():
+        solve(known, None, Policy(), StraightLine(speed_mps=1.0))

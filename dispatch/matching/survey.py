@@ -6,7 +6,7 @@ It is taken from committed and speculated states alike. Whatever moves on while 
 found out by the versions, which go out with every decision.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -33,7 +33,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     orders: tuple[OpenOrder, ...]
     couriers: tuple[FreeCourier, ...]
     asked: tuple[RestaurantId, ...]
-    """The restaurants of the orders that have come up since the last round, once for each."""
+    """The restaurant of each order that has come up since the last round."""
     tasks: dict[OrderId, Task]
     order_versions: dict[OrderId, int]
     courier_versions: dict[CourierId, int]
@@ -50,13 +50,21 @@ def survey(
     since: Instant,
 ) -> Survey:
     """Return what a round at `now` may know, rows by age and by id; `since` was the last round."""
-    open_orders = sorted(filter(_is_open, orders), key=lambda one: (one.placed_at, one.order_id))
+    free = sorted(filter(_is_free, couriers), key=lambda courier: courier.courier_id)
+    crew = frozenset(courier.courier_id for courier in free)
+    open_orders = sorted(
+        (order for order in orders if _is_open(order, crew)),
+        key=lambda one: (one.placed_at, one.order_id),
+    )
     places = {one: (point.x_m, point.y_m) for one, point in restaurants.items()}
     for order in open_orders:
         pickup = order.delivery.pickup
         places[meeting_of(order)] = (pickup.x_m, pickup.y_m)
     view = _View(now, policy, travel, sightings)
-    free = sorted(filter(_is_free, couriers), key=lambda courier: courier.courier_id)
+    for courier in free:
+        if courier.heading is not None:
+            at = courier.heading.point
+            places.setdefault(courier.heading.restaurant_id, (at.x_m, at.y_m))
     return Survey(
         at=now,
         restaurants=places,
@@ -91,11 +99,15 @@ def task_of(order: Order) -> Task:
     )
 
 
-_OPEN = frozenset({DeliveryStatus.PENDING}) | BEFORE_PICKUP
+def _is_open(order: Order, crew: Container[CourierId | None]) -> bool:
+    """Tell whether this round may decide about the order.
 
-
-def _is_open(order: Order) -> bool:
-    return order.delivery.status in _OPEN
+    What a courier holds who is not planned now (on a break, thinking about an offer) stays his.
+    """
+    held = order.delivery
+    if held.status in BEFORE_PICKUP:
+        return held.courier_id in crew
+    return held.status is DeliveryStatus.PENDING
 
 
 def _is_free(courier: Courier) -> bool:

@@ -48,7 +48,7 @@ from dispatch.kitchen import Leave, Request
 from dispatch.offer import Offer
 from dispatch.order import Order
 from dispatch.restaurant import Restaurant
-from dispatch.round import Dispatch, Round, Shift, TakeBack
+from dispatch.round import Dispatch, Relocation, Round, TakeBack
 from dispatch.route import DropOff, Pickup
 from dispatch.step import Effect, Step, Wake
 from tests.dispatch.builders import (
@@ -310,7 +310,9 @@ def round_words(state: Round | None) -> tuple[rounds.Message, ...]:
     """Return a message of every type; the solver answers the round that is on."""
     number = state.number if state else 0
     decision = Dispatch(courier_id=COURIER, courier_version=1, tasks=(a_task(),), versions=(1,))
-    shift = Shift(courier_id=COURIER, courier_version=1, restaurant_id=RESTAURANT, point=KITCHEN)
+    relocation = Relocation(
+        courier_id=COURIER, courier_version=1, restaurant_id=RESTAURANT, point=KITCHEN
+    )
     return (
         rounds.Begin(MARKET, NOW),
         rounds.Stop(),
@@ -318,7 +320,7 @@ def round_words(state: Round | None) -> tuple[rounds.Message, ...]:
             number=number,
             take_backs=(TakeBack(OTHER_ORDER, 3),),
             dispatches=(decision,),
-            shifts=(shift,),
+            relocations=(relocation,),
         ),
         rounds.Unsolved(number, "no time"),
         Wake(),

@@ -13,10 +13,10 @@ from dispatch.round import (
     Begin,
     Dispatch,
     Message,
+    Relocation,
     Round,
     RoundMissed,
     RoundPlanned,
-    Shift,
     Solve,
     Solved,
     Stage,
@@ -130,8 +130,8 @@ def test_a_plan_frees_before_it_offers_and_offers_before_it_advises(offer_s: flo
         number=1,
         take_backs=(TakeBack(OTHER_ORDER, 4),),
         dispatches=(Dispatch(courier_id=COURIER, courier_version=7, tasks=(task,), versions=(3,)),),
-        shifts=(
-            Shift(
+        relocations=(
+            Relocation(
                 courier_id=OTHER_COURIER, courier_version=2, restaurant_id=RESTAURANT, point=KITCHEN
             ),
         ),
@@ -158,7 +158,7 @@ def test_a_plan_frees_before_it_offers_and_offers_before_it_advises(offer_s: flo
         unplanned=0,
         take_backs=1,
         dispatches=1,
-        shifts=1,
+        relocations=1,
         cost_s=0.0,
         at=NOW,
     )

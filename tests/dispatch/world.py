@@ -30,7 +30,7 @@ from dispatch.offer import Offer
 from dispatch.order import Order
 from dispatch.policy import Policy
 from dispatch.restaurant import Restaurant
-from dispatch.round import Dispatch, Round, Shift, Solve, Solved, TakeBack
+from dispatch.round import Dispatch, Relocation, Round, Solve, Solved, TakeBack
 from dispatch.route import DropOff, Pickup, Task
 from dispatch.step import Effect, Step, Tell, Wake
 from geo.point import Point
@@ -443,8 +443,8 @@ def _planned(world: World, number: int, choice: int) -> Solved:
             )
             for one, tasks in zip(free, bundles, strict=False)
         ),
-        shifts=tuple(
-            Shift(
+        relocations=tuple(
+            Relocation(
                 courier_id=one.courier_id,
                 courier_version=one.version,
                 restaurant_id=OTHER_RESTAURANT,

@@ -1,7 +1,8 @@
 """Rounds solved beside the actors: what a survey sees, and what becomes of a plan's decisions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import msgspec
 import trio
 import trio.testing
 from msgspec import Struct
@@ -12,10 +13,13 @@ from dispatch.ids import CourierId, CustomerId, Instant, MarketId, OrderId, Rest
 from dispatch.order import Accept, Order, Place
 from dispatch.policy import Policy
 from dispatch.restaurant import Open
+from dispatch.round import Solve, Unsolved
+from dispatch.step import Tell
 from geo.point import Point
 from geo.travel import StraightLine
-from node.solver import RoundTaken
+from node.solver import Desk, RoundTaken
 from node.wiring import Composition, Market, composed
+from node.worker import Worker
 
 DAWN = Instant(1_800_000_000_000)
 
@@ -108,3 +112,38 @@ def _noting(sent: list[tuple[Instant, str]], courier: str) -> Callable[[Struct],
             sent.append((_now(), courier))
 
     return note
+
+
+class _Settled:
+    """A shard that only notes what is settled."""
+
+    def __init__(self) -> None:
+        self.tells = list[tuple[int, Tell | None]]()
+
+    def states(self, kind: str) -> Iterator[tuple[str, object]]:
+        """Have no actors."""
+        del kind
+        return iter(())
+
+    def settle(self, sequence: int, tell: Tell | None = None) -> None:
+        """Note an answer."""
+        self.tells.append((sequence, tell))
+
+
+def test_a_question_that_waits_is_given_up_for_a_newer_one_of_its_market() -> None:
+    market = _market()
+    desk = Desk(clock=lambda: DAWN, policy=market.policy, travel=market.travel, solver="insert")
+    shard = _Settled()
+    desk.attend(shard)
+
+    async def ask() -> None:
+        worker = Worker(desk, timeout_s=5.0)
+        for sequence, name in ((1, "a"), (2, "b"), (3, "a")):
+            solve = msgspec.msgpack.encode(Solve(MarketId(name), sequence))
+            worker.submit("solver", sequence, name, solve)
+        await trio.lowlevel.checkpoint()
+
+    trio.run(ask)
+
+    given_up = Unsolved(1, "a newer round came before its turn")
+    assert shard.tells == [(1, Tell("round", "a", given_up))]

@@ -44,7 +44,10 @@ def test_a_folder_of_instances_gives_each_by_name(tmp_path: Path) -> None:
         ("orders.txt", 3, "\t1\t2\t3\tr1\t9", "is empty"),
         ("couriers.txt", 2, "c0\t1\t2\t30\t9", "is before on_time"),
         ("restaurants.txt", 3, "r0\t1\t2", "is there twice"),
-        ("instance_parameters.txt", 2, "0\t4\t4\t40\t90\t10\t15", "above zero"),
+        ("couriers.txt", 2, "r0\t1\t2\t3\t9", "is the id of a restaurant too"),
+        ("couriers.txt", 2, "c0\t1\t2\t3\t9999999", "at most 10080 minutes"),
+        ("instance_parameters.txt", 2, "0\t4\t4\t40\t90\t10\t15", "must be 1 or more"),
+        ("instance_parameters.txt", 2, "1e-300\t4\t4\t40\t90\t10\t15", "must be 1 or more"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence_with_file_and_line(
@@ -77,6 +80,17 @@ def test_a_file_that_is_not_text_or_not_there_is_said_plainly(tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInstance, match="no instance here"):
         instances(tmp_path / "empty")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_hindrance(tmp_path: Path) -> None:
+    folder = write_instance(tmp_path / "windows", orders=3)
+    text = (folder / "orders.txt").read_text()
+    (folder / "orders.txt").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+
+    instance = read_instance(folder)
+
+    assert [order.id for order in instance.orders] == ["o0", "o1", "o2"]
+    assert {order.restaurant for order in instance.orders} <= {r.id for r in instance.restaurants}
 
 
 def test_the_log_is_one_event_a_line_with_a_bundle_settled_as_it_is_picked_up() -> None:
