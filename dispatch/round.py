@@ -100,7 +100,7 @@ class Unsolved(Struct, frozen=True, tag="round.unsolved"):
 
 
 class RoundPlanned(Struct, frozen=True, tag="round_planned", kw_only=True):
-    """A fact: what a round saw and what it decided."""
+    """A fact: what a round saw, what it decided, and by which policy."""
 
     market_id: MarketId
     number: int
@@ -111,6 +111,7 @@ class RoundPlanned(Struct, frozen=True, tag="round_planned", kw_only=True):
     dispatches: int
     relocations: int
     cost_s: float
+    policy: Policy
     at: Instant
 
 
@@ -244,6 +245,7 @@ def _solved(round_: Round, plan: Solved, now: Instant, policy: Policy) -> Step[R
         dispatches=len(plan.dispatches),
         relocations=len(plan.relocations),
         cost_s=plan.cost_s,
+        policy=policy,
         at=now,
     )
     releases = (Tell("order", back.order_id, Release(back.version)) for back in plan.take_backs)

@@ -160,6 +160,7 @@ def test_a_plan_frees_before_it_offers_and_offers_before_it_advises(offer_s: flo
         dispatches=1,
         relocations=1,
         cost_s=0.0,
+        policy=policy,
         at=NOW,
     )
     assert step.effects == (
