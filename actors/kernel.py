@@ -32,7 +32,7 @@ from actors.timers import Alarm, Timers
 from actors.writer import FEED, SERVICE, Writer, Writing
 from dispatch.ids import Instant, ShardId, after
 from dispatch.journal import DeadLetter, FactRow, FeedRow, InboxMark, OutboxRow, Recovered
-from dispatch.step import Code, Effect, Record, Refused, Reply, Tell, Wake
+from dispatch.step import Code, Effect, Record, Refused, Reply, Tell, TellAcross, Wake
 
 OVERLOADED = Refused(Code.OVERLOADED)
 PARKED = Refused(Code.PARKED, "its handler failed too often; it waits for operations")
@@ -362,7 +362,7 @@ class Kernel:
         rows, others = self._roll.rows, list[tuple[Effect, Writing]]()
         kind = key = inbox = None
         for effect in effects:
-            if not isinstance(effect, Tell):
+            if not isinstance(effect, Tell) or isinstance(effect, TellAcross):
                 others.append((effect, self._writer.written(row, effect)))
             elif inbox is not None and effect.key is key and effect.kind is kind:
                 inbox.append(effect.message)  # One more for the same actor: nothing to look up.
@@ -382,7 +382,7 @@ class Kernel:
     def _take_back(self, effects: tuple[Effect, ...]) -> None:
         """Undo the tells of a step that failed: nobody ran since, so they are the newest mail."""
         for effect in reversed(effects):
-            if not isinstance(effect, Tell):
+            if type(effect) is not Tell:
                 continue
             row = self._roll.rows.get(effect.kind, NOBODY).get(effect.key)
             if row is not None and isinstance(row.inbox, deque):
@@ -509,7 +509,8 @@ class Kernel:
 
     def _restore_mail(self, row: OutboxRow) -> bool:
         """Put a tell back into its inbox; False when it is not for an actor of this shard."""
-        if row.kind.startswith(SERVICE) or not self._roll.is_here(row.kind, row.key):
+        is_for_here = row.target is None and not row.kind.startswith(SERVICE)
+        if not is_for_here or not self._roll.is_here(row.kind, row.key):
             return False
         try:
             message = self._codecs[row.kind].message(row.message)

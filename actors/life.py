@@ -45,7 +45,8 @@ class Ports:
 
     A relay needs the directory that says who lives in which shard. `until_s` tells how many seconds
     are left to an instant more finely than the whole milliseconds of `clock`; where alarms have to
-    ring at their very instant, as in a simulation, it is given.
+    ring at their very instant, as in a simulation, it is given. The `fence` raises `LeaseLost` once
+    the shard may belong to somebody else; without one it never does.
     """
 
     journal: Journal
@@ -55,6 +56,7 @@ class Ports:
     feeds: Feeds | None = None
     relay: Relay | None = None
     directory: Directory | None = None
+    fence: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ class Life:
         self._of = of
         self._ports = of.ports
         self._limits = of.limits
-        self._epoch = recovered.epoch
+        self.epoch = recovered.epoch
         self._number = recovered.number
         self._outbox = Outbox()
         self._marks = Marks(recovered.marks, recovered.floors)
@@ -225,8 +227,8 @@ class Life:
             gc.freeze()
 
     def _target(self, row: OutboxRow) -> ShardId | None:
-        if row.kind.startswith(SERVICE):
-            return None
+        if row.target is not None or row.kind.startswith(SERVICE):
+            return row.target
         assert self._ports.directory is not None
         return self._ports.directory.home(row.kind, row.key)
 
@@ -306,11 +308,13 @@ class Life:
         committed = Committed()
         if draft.is_durable:
             at = self._ports.clock()
-            batch = draft.batch(self._of.shard, self._epoch, self._number + 1, at)
+            batch = draft.batch(self._of.shard, self.epoch, self._number + 1, at)
             self._emptied.ring()
             committed = await _tried(self._of, lambda: self._ports.journal.commit(batch))
             self._number = batch.number
             self._of.totals.commits += 1
+        elif self._ports.fence is not None:
+            self._ports.fence()  # No commit asks whose the shard is, and what was read may be old.
         self._emptied.ring()
         self.kernel.commit(draft)
         self._speak(draft, committed)

@@ -52,6 +52,11 @@ class Shard:
         return self._identity.shard
 
     @property
+    def epoch(self) -> int:
+        """Return the epoch of the life that is open, 0 without one."""
+        return 0 if self._life is None else self._life.epoch
+
+    @property
     def is_stopped(self) -> bool:
         """Tell whether the shard was told to stop."""
         return self._is_stopped

@@ -12,9 +12,9 @@ from actors.codec import encode, salvaged
 from actors.envelope import Envelope
 from actors.roll import Roll
 from actors.row import Mail, Row
-from dispatch.ids import Instant
+from dispatch.ids import Instant, ShardId
 from dispatch.journal import DeadLetter, FactRow, FeedRow, OutboxRow
-from dispatch.step import Record, Reply, Tell, Wake
+from dispatch.step import Record, Reply, Tell, TellAcross, Wake
 
 FEED = "feed"
 SERVICE = "service:"
@@ -34,10 +34,14 @@ class Writer:
         self._sequence = epoch << EPOCH_BITS
         self._has_services = has_services
 
-    def written(self, row: Row, effect: Record | Reply) -> FactRow | Reply:
-        """Return what becomes of an effect of `row`."""
+    def written(
+        self, row: Row, effect: Record | Reply | TellAcross
+    ) -> FactRow | OutboxRow | Reply:
+        """Return what becomes of an effect of `row` that concerns no actor of this shard."""
         if isinstance(effect, Reply):
             return effect
+        if isinstance(effect, TellAcross):
+            return self._row(effect.kind, effect.key, effect.message, effect.shard)
         return FactRow(row.kind.name, row.key, encode(effect.fact))
 
     def told(self, tell: Tell, now: Instant) -> Row | FeedRow | OutboxRow | DeadLetter:
@@ -83,9 +87,11 @@ class Writer:
             return DeadLetter(tell.kind, tell.key, salvaged(tell.message), "the actor is parked")
         return self._row(tell.kind, tell.key, tell.message)
 
-    def _row(self, kind: str, key: str, message: Struct) -> OutboxRow:
+    def _row(
+        self, kind: str, key: str, message: Struct, target: ShardId | None = None
+    ) -> OutboxRow:
         self._sequence += 1
-        return OutboxRow(self._sequence, kind, key, encode(message))
+        return OutboxRow(self._sequence, kind, key, encode(message), target)
 
 
 def _is_kept(mail: Mail) -> bool:

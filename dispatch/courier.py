@@ -7,8 +7,8 @@ Policy lets couriers be diverted it stays so until he is there, even when his or
 another cell, went quiet, or was heard again.
 
 This module holds the machine and the stages of a shift. Work given to him is in
-`dispatch.engagement`, work done by him in `dispatch.progress`, his words in
-`dispatch.courier_state`.
+`dispatch.engagement`, work done by him in `dispatch.progress`, his way from shard to
+shard in `dispatch.crossing`, his words in `dispatch.courier_state`.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,10 @@ from dispatch.courier_state import (
     BringBack,
     Collect,
     Courier,
+    CourierCrossed,
     CourierHeard,
     CourierQuieted,
+    Cross,
     Deliver,
     Emptied,
     EndShift,
@@ -41,11 +43,13 @@ from dispatch.courier_state import (
     Pause,
     Resume,
     RouteChanged,
+    Settle,
     ShiftEnded,
     ShiftStarted,
     Stage,
     StartShift,
 )
+from dispatch.crossing import crossed, settled
 from dispatch.delivery import LoseCourier
 from dispatch.engagement import directed
 from dispatch.heading import dropping, rested, route_news, said
@@ -72,8 +76,10 @@ __all__ = [
     "BringBack",
     "Collect",
     "Courier",
+    "CourierCrossed",
     "CourierHeard",
     "CourierQuieted",
+    "Cross",
     "Deliver",
     "Emptied",
     "EndShift",
@@ -88,6 +94,7 @@ __all__ = [
     "Pause",
     "Resume",
     "RouteChanged",
+    "Settle",
     "ShiftEnded",
     "ShiftStarted",
     "Stage",
@@ -99,8 +106,8 @@ __all__ = [
 
 
 def may_rest(courier: Courier) -> bool:
-    """Tell whether no round needs to see the courier: he is off shift."""
-    return courier.stage is Stage.OFF
+    """Tell whether no round needs to see the courier: he is off shift or elsewhere."""
+    return courier.stage in {Stage.OFF, Stage.GONE}
 
 
 _ON_SHIFT = frozenset({Stage.ON, Stage.PAUSED, Stage.QUIET})
@@ -132,8 +139,12 @@ def step(
             return _staged(courier, EndShift(), now) if is_due else Step(courier)
         case Move(point):
             is_free = courier.heading is None or policy.diverts
-            moves = is_free and not courier.carried
+            moves = is_free and not courier.carried and courier.stage is not Stage.GONE
             return Step(structs.replace(courier, point=point) if moves else courier)
+        case Cross():
+            return crossed(courier, message, now)
+        case Settle():
+            return settled(courier, message, now)
         case Invite() | Ask() | Engage() | Disengage() | Withdraw() | Reposition():
             return directed(courier, message, now, policy)
         case Arrive() | Collect() | Deliver() | Abort() | BringBack():
@@ -147,6 +158,8 @@ def _unheard(message: Message, now: Instant) -> Step[Courier | None]:
             return _started(None, message, now)
         case Invite():
             return Step(None, (Tell("offer", message.offer_id, Unclaimed(message.courier_id)),))
+        case Settle():
+            return settled(None, message, now)
         case _:
             return refuse(None, Code.NOT_FOUND, "there is no such courier; start a shift first")
 
@@ -183,6 +196,8 @@ def _staged(courier: Courier, message: _Staging, now: Instant) -> Step[Courier |
 
 
 def _late(courier: Courier, message: _Staging) -> Step[Courier | None]:
+    if courier.stage is Stage.GONE:
+        return refuse(courier, Code.MOVED, f"{courier.shard}")
     is_done = courier.stage in _REACHED[type(message)]
     if isinstance(message, StartShift):
         is_done = is_done and message.ends_at == courier.ends_at

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from dispatch.ids import CourierId, Instant, MarketId, OfferId, OrderId, RestaurantId
+from dispatch.ids import CourierId, Instant, MarketId, OfferId, OrderId, RestaurantId, ShardId
 from dispatch.invitation import Ask, Disengage, Engage, Invite, Reposition, Withdraw
 from dispatch.route import Route, Stop, Task
 from dispatch.step import Wake
@@ -27,6 +27,7 @@ class Stage(StrEnum):
     PAUSED = "paused"
     QUIET = "quiet"
     ENDING = "ending"
+    GONE = "gone"
 
 
 class StartShift(Struct, frozen=True, tag="courier.start_shift", kw_only=True):
@@ -102,6 +103,29 @@ class BringBack(Struct, frozen=True, tag="courier.bring_back"):
     order_id: OrderId
 
 
+class Cross(Struct, frozen=True, tag="courier.cross"):
+    """The position feed: he has come into the land of another shard, which that market runs."""
+
+    shard: ShardId
+    market_id: MarketId
+    point: Point
+
+
+class Settle(Struct, frozen=True, tag="courier.settle", kw_only=True):
+    """From himself in the shard he has left: go on with the shift here.
+
+    `crossings` counts them over his life, so that the latest of them is known wherever he is.
+    """
+
+    courier_id: CourierId
+    market_id: MarketId
+    point: Point
+    ends_at: Instant
+    load_max: int
+    version: int
+    crossings: int
+
+
 class Emptied(Struct, frozen=True, tag="courier.emptied"):
     """Never sent: the moment at which a courier who is leaving has nothing left to do."""
 
@@ -136,6 +160,15 @@ class CourierHeard(Struct, frozen=True, tag="courier_heard"):
     at: Instant
 
 
+class CourierCrossed(Struct, frozen=True, tag="courier_crossed", kw_only=True):
+    """A fact: he left for another shard, or, with no `shard`, came from one."""
+
+    courier_id: CourierId
+    shard: ShardId | None
+    crossings: int
+    at: Instant
+
+
 class OfferMade(Struct, frozen=True, tag="offer_made", kw_only=True):
     """To the courier's feed: these can be yours until then."""
 
@@ -159,7 +192,7 @@ class RouteChanged(Struct, frozen=True, tag="route_changed", kw_only=True):
     version: int
 
 
-type Fact = ShiftStarted | ShiftEnded | CourierQuieted | CourierHeard
+type Fact = ShiftStarted | ShiftEnded | CourierQuieted | CourierHeard | CourierCrossed
 type Message = (
     StartShift
     | EndShift
@@ -173,6 +206,8 @@ type Message = (
     | Deliver
     | Abort
     | BringBack
+    | Cross
+    | Settle
     | Invite
     | Ask
     | Engage
@@ -183,8 +218,9 @@ type Message = (
 )
 
 LEGAL: Mapping[Stage, Mapping[type[Struct], Stage]] = {
-    Stage.OFF: {StartShift: Stage.ON},
+    Stage.OFF: {StartShift: Stage.ON, Settle: Stage.ON},
     Stage.ON: {
+        Cross: Stage.GONE,
         EndShift: Stage.ENDING,
         Pause: Stage.PAUSED,
         GoQuiet: Stage.QUIET,
@@ -194,6 +230,7 @@ LEGAL: Mapping[Stage, Mapping[type[Struct], Stage]] = {
     Stage.PAUSED: {EndShift: Stage.ENDING, Resume: Stage.ON, GoQuiet: Stage.PAUSED},
     Stage.QUIET: {EndShift: Stage.ENDING, Hear: Stage.ON},
     Stage.ENDING: {StartShift: Stage.ON, Emptied: Stage.OFF, GoQuiet: Stage.ENDING},
+    Stage.GONE: {Settle: Stage.ON},
 }
 
 
@@ -212,6 +249,7 @@ class Courier(Struct, frozen=True, kw_only=True):
 
     `tasks` are all orders of his route, at most TASKS_MAX; `carried` those of them in his bag, and
     `returning` those of these that he brings back; `recent` the last RECENT_MAX he is done with.
+    Once he has crossed into another shard he is GONE here, and `shard` tells where to.
     """
 
     courier_id: CourierId
@@ -229,3 +267,5 @@ class Courier(Struct, frozen=True, kw_only=True):
     recent: tuple[OrderId, ...] = ()
     offer_id: OfferId | None = None
     version: int = 0
+    shard: ShardId | None = None
+    crossings: int = 0

@@ -37,12 +37,16 @@ class FactRow(Struct, frozen=True):
 
 
 class OutboxRow(Struct, frozen=True):
-    """A tell that was not handled within its batch. `sequence` is unique and rising in a shard."""
+    """A tell that was not handled within its batch. `sequence` is unique and rising in a shard.
+
+    `target` is the shard it is for when the tell named one.
+    """
 
     sequence: int
     kind: str
     key: str
     message: bytes
+    target: ShardId | None = None
 
 
 class InboxMark(Struct, frozen=True):

@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from dispatch.ids import ShardId
+
 
 class Code(StrEnum):
     """Every refusal a peer can be given. Values are wire names and never change."""
@@ -34,6 +36,7 @@ class Code(StrEnum):
     COURIER_UNAVAILABLE = "courier-unavailable"
     LOAD_EXCEEDED = "load-exceeded"
     NOT_AT_STOP = "not-at-stop"
+    MOVED = "moved"
     INVALID = "invalid"
 
 
@@ -53,6 +56,15 @@ class Tell(Struct, frozen=True, gc=False):
     kind: str
     key: str
     message: Struct
+
+
+class TellAcross(Tell, frozen=True, gc=False):
+    """Tell the actor of that name in another shard, though there may be one here too.
+
+    Everybody else lives where his shard is and is told by name; who moves is told there.
+    """
+
+    shard: ShardId
 
 
 class Reply(Struct, frozen=True, gc=False):

@@ -7,11 +7,14 @@ import trio
 import trio.testing
 
 from actors.failures import ActorFailed, ActorGone, ShardFailed
+from actors.life import Ports
 from actors.limits import Limits
+from actors.shard import Shard
 from dispatch.journal import LeaseLost
 from dispatch.step import Accepted, Code, Refused, Tell
 from storage.memory import MemoryStore
 from tests.actors.bank import (
+    ACCOUNT,
     Account,
     Balance,
     Charge,
@@ -30,6 +33,7 @@ from tests.actors.stage import (
     HeldJournal,
     Notes,
     accounts,
+    clock,
     recovered,
     running,
     settled,
@@ -298,6 +302,31 @@ async def test_a_lost_lease_drops_the_shard_and_says_nothing(
     assert not is_open
     assert notes.published == []
     assert (await recovered(journal))["ann"].balance == 1
+
+
+async def test_what_was_only_read_is_not_said_once_the_shard_may_be_another_s(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = HeldJournal()
+    is_over: list[bool] = []
+
+    def fence() -> None:
+        if is_over:
+            raise LeaseLost("the time is up")
+
+    ports = Ports(journal=journal, clock=clock, fence=fence)
+    shard = Shard(SHARD, (ACCOUNT,), ports, Limits(idle_s=None))
+
+    async with running(shard):
+        await shard.ask("account", "ann", Credit("t", 1), 1)
+        number = journal.written[-1].number
+        again = await shard.ask("account", "ann", Credit("t", 1), 1)
+        is_over.append(True)
+        with pytest.raises(ActorGone):
+            await shard.ask("account", "ann", Credit("t", 1), 1)
+
+    assert again == Accepted()
+    assert journal.written[-1].number == number
 
 
 async def test_run_tells_its_caller_that_the_lease_was_lost(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from dispatch import courier, offer, order, restaurant
-from dispatch.courier import Courier, StartShift
+from dispatch.courier import Courier, Settle, StartShift
 from dispatch.delivery import Assign, Claim
 from dispatch.ids import (
     CourierId,
@@ -18,6 +18,7 @@ from dispatch.ids import (
     OfferId,
     OrderId,
     RestaurantId,
+    ShardId,
     after,
 )
 from dispatch.invitation import Claimed, Engage, Invite
@@ -42,6 +43,7 @@ CUSTOMER = CustomerId("usr_1")
 RESTAURANT = RestaurantId("rst_1")
 OTHER_RESTAURANT = RestaurantId("rst_2")
 MARKET = MarketId("mkt_1")
+OTHER_SHARD = ShardId(2)
 
 KITCHEN = Point(0.0, 0.0)
 OTHER_KITCHEN = Point(500.0, 0.0)
@@ -139,6 +141,18 @@ def a_shift(
         point=SQUARE,
         ends_at=later(ends_s),
         load_max=load_max,
+    )
+
+
+def a_settling(crossings: int, *, version: int = 5) -> Settle:
+    return Settle(
+        courier_id=COURIER,
+        market_id=MARKET,
+        point=SQUARE,
+        ends_at=later(3_600),
+        load_max=4,
+        version=version,
+        crossings=crossings,
     )
 
 
