@@ -33,6 +33,10 @@ class Neighbours:
         """Forget a shard that another process owns now."""
         del self._shards[shard.id]
 
+    def holds(self, shard: ShardId) -> bool:
+        """Tell whether a shard is in this process."""
+        return shard in self._shards
+
     def send(self, target: ShardId, parcel: Parcel) -> None:
         """Hand the parcel to its shard; it is lost when that is not open."""
         shard = self._shards.get(target)

@@ -20,5 +20,9 @@ class ShardFailed(Exception):
     """The shard cannot go on from what it has in memory and must be recovered from its journal."""
 
 
+class JournalAway(ShardFailed):
+    """The journal does not answer: nobody's fault here, and no reason to end the node."""
+
+
 class NodeFailed(Exception):
     """Recovering shards did not help; the process must end and give its leases up."""

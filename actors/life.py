@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from actors.draft import Draft
 from actors.envelope import Envelope, Question
-from actors.failures import ActorGone, ShardFailed
+from actors.failures import ActorGone, JournalAway, ShardFailed
 from actors.kernel import OVERLOADED, Kernel
 from actors.kind import AnyKind
 from actors.limits import Limits
@@ -279,7 +279,8 @@ class Life:
 
     def _pause_s(self, now: Instant) -> float:
         if self._stops_at < math.inf:
-            return max(0.0, self._stops_at - trio.current_time())
+            left_s = max(0.0, self._stops_at - trio.current_time())
+            return left_s if self.kernel.is_loading else 0.0
         next_at = self.kernel.next_at()
         until_alarm_s = math.inf if next_at is None else max(0.0, self._until_s(now, next_at))
         is_sweeping = self._limits.idle_s is not None and self.kernel.is_sweepable
@@ -408,7 +409,7 @@ async def _tried[T](of: Identity, call: Callable[[], Awaitable[T]]) -> T:
                 return await call()
         except (JournalUnreachable, trio.TooSlowError) as error:
             if tries == of.limits.tries_max:
-                raise ShardFailed(f"the journal did not answer {tries} calls: {error}") from error
+                raise JournalAway(f"the journal did not answer {tries} calls: {error}") from error
         of.totals.retries += 1
         await trio.sleep(wait_s)
         wait_s = min(2 * wait_s, of.limits.backoff_s_max)

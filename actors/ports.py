@@ -34,7 +34,7 @@ class Journal(Protocol):
         ...
 
 
-class Parcel(Struct, frozen=True, kw_only=True):
+class Parcel(Struct, frozen=True, kw_only=True, array_like=True, tag="parcel"):
     """A tell on its way to another shard.
 
     `floor` is the lowest sequence that the source still holds for that shard: whatever lies below

@@ -14,13 +14,15 @@ from typing import Protocol
 
 import trio
 
-from actors.failures import NodeFailed, ShardFailed
+from actors.failures import JournalAway, NodeFailed, ShardFailed
 from actors.limits import Intensity, Limits
 from actors.ports import Clock
 from dispatch.ids import Instant, elapsed_s
 from dispatch.journal import LeaseLost
 
 NODE = Intensity(failures_max=3, within_s=300)
+AWAY_S = 0.25
+"""Wait before a shard whose journal did not answer is opened again."""
 
 
 class Tally:
@@ -82,7 +84,8 @@ async def keep_running(
 ) -> None:
     """Run the shards, recover those that fail, and raise `NodeFailed` when that does not help.
 
-    A shard that lost its lease belongs to another node and is not run again.
+    A shard that lost its lease belongs to another node and is not run again. One whose journal is
+    away waits for it, and that counts as no failure: another process would find it away too.
     """
     tally = Tally(intensity)
     failed: list[NodeFailed] = []
@@ -93,6 +96,9 @@ async def keep_running(
                 await shard.run()
             except LeaseLost:
                 return
+            except JournalAway:
+                await trio.sleep(AWAY_S)
+                continue
             except ShardFailed as error:
                 if not tally.is_past(clock()):
                     continue

@@ -12,46 +12,22 @@ from dataclasses import dataclass, field
 import trio
 from msgspec import Struct
 
-from actors.courier import courier_kind
-from actors.kind import AnyKind
 from actors.life import Ports
 from actors.limits import Limits
-from actors.offer import offer_kind
-from actors.order import order_kind
-from actors.ports import Clock, Journal, Services
-from actors.restaurant import restaurant_kind
-from actors.round import round_kind
+from actors.ports import Clock, Journal
 from actors.shard import Shard
-from actors.supervision import keep_running
 from dispatch.ids import CourierId, Instant, MarketId, ShardId
-from dispatch.journal import LeaseLost
-from dispatch.matching.solvers import SOLVERS
 from dispatch.matching.survey import Sightings
-from dispatch.policy import Policy
 from dispatch.round import Begin
 from dispatch.step import Refused
 from geo.point import Point
-from geo.travel import StraightLine
-from node.solver import Desk, Inline, RoundTaken
+from node.hosting import Market, desk_of, kept, kinds, solving
+from node.solver import RoundTaken
 from node.worker import Worker
 from storage.memory import MemoryStore
 
 SHARD = ShardId(0)
-SOLVER_SHARE = 0.9
-"""Of a round's time, what its solver has: its answer, or its excuse, must come before the end."""
-
 type Hear = Callable[[Struct], None]
-
-
-def kinds(policy: Policy) -> tuple[AnyKind, ...]:
-    """Return every kind of actor a market has, deciding by `policy`."""
-    return (
-        order_kind(policy),
-        offer_kind(policy),
-        courier_kind(policy),
-        restaurant_kind(policy),
-        round_kind(policy),
-    )
 
 
 class Unhealthy(RuntimeError):
@@ -69,15 +45,6 @@ class Listeners:
         del number
         if hear := self.by_person.get(person):
             hear(message)
-
-
-class Market(Struct, frozen=True, kw_only=True):
-    """A city run as one: by which policy, with which travel times, planned by which solver."""
-
-    market_id: MarketId
-    policy: Policy
-    travel: StraightLine
-    solver: str = "insert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,28 +89,19 @@ async def composed(
     watch: Callable[[RoundTaken], None] = lambda _round: None,
     in_process: bool = True,
 ) -> AsyncGenerator[Composition]:
-    """Run a market for as long as the block does, then stop it in order.
+    """Run one market by itself for as long as the block does, then stop it in order.
 
     With `in_process` rounds are solved between two events, as simulations want it; otherwise in a
     worker process. Raises `NodeFailed` when recovering the shard does not help.
     """
-    assert market.solver in SOLVERS, market.solver
-    desk = Desk(
-        clock=clock,
-        policy=market.policy,
-        travel=market.travel,
-        solver=market.solver,
-        sightings=sightings,
-        watch=watch,
-    )
-    worker = None if in_process else Worker(desk, SOLVER_SHARE * market.policy.round_timeout_s)
-    services: Services = worker or Inline(desk)
+    worker = None if in_process else Worker()
     listeners = Listeners()
+    desk = desk_of(market, clock, sightings, watch)
     ports = Ports(
         journal=journal or MemoryStore(),
         clock=clock,
         until_s=until_s,
-        services=services,
+        services=solving(market, desk, worker),
         feeds=listeners,
     )
     shard = Shard(SHARD, kinds(market.policy), ports, limits or Limits())
@@ -152,17 +110,10 @@ async def composed(
         if worker is not None:
             around.start_soon(worker.run)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_kept, shard, clock)
+            nursery.start_soon(kept, shard, clock)
             await shard.opening()
             yield Composition(
                 market_id=market.market_id, shard=shard, listeners=listeners, worker=worker
             )
             shard.stop()
         around.cancel_scope.cancel()
-
-
-async def _kept(shard: Shard, clock: Clock) -> None:
-    """Keep the shard running until it is stopped; raise LeaseLost when another node takes it."""
-    await keep_running([shard], clock)
-    if not shard.is_stopped:
-        raise LeaseLost(f"another node owns shard {shard.id}")

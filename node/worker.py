@@ -11,12 +11,12 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from time import perf_counter
 from typing import BinaryIO
 
 import msgspec
 import trio
-from msgspec import Struct
 
 from actors.failures import ActorGone
 from dispatch.ids import MarketId
@@ -45,37 +45,56 @@ class NoWorker(Exception):
     """No worker comes up, however often it is tried; the message says what to look at."""
 
 
-class Question(Struct, frozen=True):
-    """A round that waits for its plan, and until when a plan is of use to it."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A round that waits for its plan, where it is answered, and until when that is of use."""
 
+    desk: Desk
     sequence: int
     solve: Solve
     deadline: float
 
+    def give_up(self, reason: str) -> None:
+        """Tell the market that there will be no plan."""
+        self.desk.give_up(self.sequence, self.solve, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where one market puts its questions: a service of its shard, at a worker that many share."""
+
+    worker: "Worker"
+    desk: Desk
+    timeout_s: float
+
+    def submit(self, service: str, sequence: int, key: str, message: bytes) -> None:
+        """Put a question; it is given up when no plan has come in time."""
+        assert service == "solver", f"there is no service {service!r} for {key!r}"
+        solve = solve_decoder.decode(message)
+        deadline = trio.current_time() + self.timeout_s
+        self.worker.put(Question(self.desk, sequence, solve, deadline))
+
 
 class Worker:
-    """A service that solves rounds in another process, one at a time, the newest of each market.
+    """Solves rounds in another process, one at a time, the newest of each market.
 
     `ready` is set while a warm worker takes questions; `starts` counts the processes so far.
     """
 
-    def __init__(self, desk: Desk, timeout_s: float) -> None:
-        """Answer at this desk; a question is given up `timeout_s` after it was put."""
-        self._desk, self._timeout_s = desk, timeout_s
+    def __init__(self) -> None:
+        """Begin with nothing to do."""
         self._questions: dict[MarketId, Question] = {}
         self._asked = trio.Event()
         self.starts = 0
         self.pid: int | None = None
         self.ready = trio.Event()
 
-    def submit(self, service: str, sequence: int, key: str, message: bytes) -> None:
-        """Put a question; an older one of the same market that still waits is given up for it."""
-        assert service == "solver", f"there is no service {service!r} for {key!r}"
-        solve = solve_decoder.decode(message)
-        deadline = trio.current_time() + self._timeout_s
-        if older := self._questions.pop(solve.market_id, None):
-            self._desk.give_up(older.sequence, older.solve, "a newer round came before its turn")
-        self._questions[solve.market_id] = Question(sequence, solve, deadline)
+    def put(self, question: Question) -> None:
+        """Have a question answered; an older one of the same market that waits is given up."""
+        market_id = question.solve.market_id
+        if older := self._questions.pop(market_id, None):
+            older.give_up("a newer round came before its turn")
+        self._questions[market_id] = question
         self._asked.set()
 
     async def run(self) -> None:
@@ -108,17 +127,21 @@ class Worker:
         return True
 
     async def _next(self) -> Question:
-        """Return the question that waits longest."""
-        while not self._questions:
+        """Return the question that waits longest; those that waited too long are given up."""
+        while True:
+            while self._questions:
+                question = self._questions.pop(next(iter(self._questions)))
+                if trio.current_time() < question.deadline:
+                    return question
+                question.give_up("the solver was not ready in time")
             self._asked = trio.Event()
             await self._asked.wait()
-        return self._questions.pop(next(iter(self._questions)))
 
     async def _answered(self, process: trio.Process, question: Question) -> bool:
         """Have a question answered; False when the worker is no good any more."""
         began = perf_counter()
         try:
-            asked = msgspec.msgpack.encode(self._desk.request(question.solve))
+            asked = msgspec.msgpack.encode(question.desk.request(question.solve))
         except ActorGone:  # The shard is being recovered, and asks again when it is back.
             return True
         try:
@@ -126,10 +149,10 @@ class Worker:
                 answered = _answers.decode(await _exchanged(process, asked))
         except (trio.TooSlowError, WorkerFailed, msgspec.DecodeError) as error:
             reason = "it was late" if isinstance(error, trio.TooSlowError) else str(error)
-            self._desk.give_up(question.sequence, question.solve, f"the solver failed: {reason}")
+            question.give_up(f"the solver failed: {reason}")
             return False
         took_ms = (perf_counter() - began) * 1000
-        self._desk.hand_in(question.sequence, question.solve, answered, took_ms)
+        question.desk.hand_in(question.sequence, question.solve, answered, took_ms)
         return True
 
 

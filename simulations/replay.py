@@ -30,7 +30,8 @@ from dispatch.policy import Policy
 from dispatch.restaurant import Open
 from geo.point import Point
 from geo.travel import StraightLine
-from node.wiring import Composition, Market, composed
+from node.hosting import Market
+from node.wiring import Composition, composed
 from simulations.mdrp import Instance, Log, read_instance
 from simulations.robots import OBEDIENT, City, PunctualKitchen, RoboCourier
 from simulations.world import DAWN, World, deterministic

@@ -29,8 +29,9 @@ from geo.point import LatLng
 from geo.positions import PositionTable
 from geo.projection import Projection
 from geo.travel import StraightLine
+from node.hosting import Market
 from node.solver import RoundTaken
-from node.wiring import Composition, Market, composed
+from node.wiring import Composition, composed
 from simulations.city import Courier, Order, Population, Restaurant, Spec, populate
 from simulations.day import (
     CourierRecord,

@@ -547,6 +547,23 @@ async def test_an_ordered_stop_works_off_commits_and_answers_what_waits(
     assert (await recovered(journal))["ann"].balance == 5
 
 
+async def test_an_ordered_stop_takes_no_longer_than_its_work(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    shard = shard_on(HeldJournal())
+
+    async with running(shard):
+        began = trio.current_time()
+        shard.tell("account", "ann", Deposit(5))
+        shard.stop()
+        while shard.statistics().is_open:
+            await trio.testing.wait_all_tasks_blocked()
+            await trio.sleep(0.001)
+        took_s = trio.current_time() - began
+
+    assert took_s < 0.1
+
+
 async def test_a_stop_that_takes_too_long_leaves_the_rest_in_the_outbox(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -254,6 +254,26 @@ async def test_a_node_whose_shard_fails_again_and_again_ends_with_an_error(
     assert shard.statistics().totals.recoveries == 3
 
 
+async def test_a_journal_that_is_away_for_long_ends_no_node_and_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    journal = HeldJournal()
+    shard = shard_on(journal, limits=Limits(tries_max=2, idle_s=None))
+
+    async with running(shard, intensity=Intensity(failures_max=0, within_s=86_400)):
+        journal.unreachable_count = 50
+        with pytest.raises(ActorGone):
+            await shard.ask("account", "ann", Deposit(1), 60)
+        while journal.unreachable_count:
+            await shard.opening()
+            shard.tell("account", "ann", Deposit(1))
+            await trio.sleep(1)
+        await shard.opening()
+        answer = await shard.ask("account", "bob", Deposit(2), 60)
+
+    assert answer == Balance(2)
+
+
 async def test_an_actor_that_stays_due_after_its_wake_fails_instead_of_spinning(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

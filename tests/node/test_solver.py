@@ -17,9 +17,10 @@ from dispatch.round import Solve, Unsolved
 from dispatch.step import Tell
 from geo.point import Point
 from geo.travel import StraightLine
+from node.hosting import Market
 from node.solver import Desk, RoundTaken
-from node.wiring import Composition, Market, composed
-from node.worker import Worker
+from node.wiring import Composition, composed
+from node.worker import Window, Worker
 
 DAWN = Instant(1_800_000_000_000)
 
@@ -137,10 +138,10 @@ def test_a_question_that_waits_is_given_up_for_a_newer_one_of_its_market() -> No
     desk.attend(shard)
 
     async def ask() -> None:
-        worker = Worker(desk, timeout_s=5.0)
+        window = Window(Worker(), desk, timeout_s=5.0)
         for sequence, name in ((1, "a"), (2, "b"), (3, "a")):
             solve = msgspec.msgpack.encode(Solve(MarketId(name), sequence))
-            worker.submit("solver", sequence, name, solve)
+            window.submit("solver", sequence, name, solve)
         await trio.lowlevel.checkpoint()
 
     trio.run(ask)

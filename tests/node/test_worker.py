@@ -14,8 +14,9 @@ from dispatch.policy import Policy
 from dispatch.restaurant import Open
 from geo.point import Point
 from geo.travel import StraightLine
+from node.hosting import Market
 from node.solver import RoundTaken
-from node.wiring import Composition, Market, composed
+from node.wiring import Composition, composed
 
 MARKET = Market(
     market_id=MarketId("m"),

@@ -11,7 +11,8 @@ from dispatch.policy import Policy
 from dispatch.restaurant import Open
 from geo.point import Point
 from geo.travel import StraightLine
-from node.wiring import Market, composed
+from node.hosting import Market
+from node.wiring import composed
 from simulations.world import DAWN, World, deterministic
 
 
