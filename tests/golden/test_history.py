@@ -1,0 +1,72 @@
+"""Histories of every version so far are read by this one, and come to the same states."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from dispatch import courier, offer, order, restaurant
+from dispatch import round as rounds
+from dispatch.policy import Policy
+from tests.golden.history import CODECS, FOLDER, History, messages, read, recorded, replayed
+
+FACTS: dict[str, object] = {
+    "order": order.Fact,
+    "courier": courier.Fact,
+    "offer": offer.Fact,
+    "restaurant": restaurant.Fact,
+    "round": rounds.Fact,
+}
+FILES = sorted(FOLDER.glob("*.history"))
+KINDS_SPOKEN_MIN = 40
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def decoded(kind: str, fact: bytes) -> Struct:
+    decoder = msgspec.msgpack.Decoder[Struct](FACTS[kind])
+    return decoder.decode(fact)
+
+
+def test_there_is_a_history_of_the_first_version_that_kept_anything() -> None:
+    assert [path.stem for path in FILES][:1] == ["0001"]
+
+
+@each_file
+def test_a_history_replays_to_the_same_states(path: Path) -> None:
+    for history in read(path):
+        states, _ = replayed(history)
+
+        kept = {
+            (kind, key): CODECS[kind].state(state)
+            for kind, by_key in history.states.items()
+            for key, state in by_key.items()
+        }
+        assert states == kept
+
+
+@each_file
+def test_a_history_replays_to_the_same_facts(path: Path) -> None:
+    for history in read(path):
+        _, facts = replayed(history)
+
+        kept = [tuple(decoded(said.kind, fact) for fact in said.facts) for said in history.said]
+        assert facts == kept
+
+
+@each_file
+def test_a_history_says_nearly_everything_that_can_be_said(path: Path) -> None:
+    spoken = {type(message) for history in read(path) for message in messages(history)}
+
+    assert len(spoken) >= KINDS_SPOKEN_MIN
+
+
+def test_a_history_that_was_written_otherwise_is_noticed() -> None:
+    history = recorded(9, Policy(give_up_s=1_200), 60)
+    without = History(policy=history.policy, said=history.said[:-3], states=history.states)
+
+    whole, _ = replayed(history)
+    short, _ = replayed(without)
+
+    assert whole != short
