@@ -4,7 +4,7 @@ Bytes are msgpack. What is read back is validated against the types that the kin
 checkpoint of another version or a foreign row is an error here and not a riddle in a machine.
 """
 
-from msgspec import Struct, msgpack
+from msgspec import DecodeError, Struct, msgpack
 
 from actors.kind import AnyKind
 
@@ -13,15 +13,32 @@ _salvager = msgpack.Encoder(enc_hook=repr)
 
 encode = _encoder.encode
 
+UNREADABLE = (UnicodeDecodeError, RecursionError)
+"""What msgspec raises besides `DecodeError`, for bad UTF-8 and for what is nested too deep."""
+
 
 class Codec:
-    """Reads what actors of one kind wrote: states and messages."""
+    """Reads what actors of one kind wrote; raises `DecodeError` for what cannot be read."""
 
-    __slots__ = ("message", "state")
+    __slots__ = ("_message", "_state")
 
     def __init__(self, kind: AnyKind) -> None:
-        self.state = msgpack.Decoder(kind.state_type).decode
-        self.message = msgpack.Decoder[Struct](kind.message_type).decode
+        self._state = msgpack.Decoder(kind.state_type).decode
+        self._message = msgpack.Decoder[Struct](kind.message_type).decode
+
+    def state(self, written: bytes) -> object:
+        """Return a state."""
+        try:
+            return self._state(written)
+        except UNREADABLE as error:
+            raise DecodeError(str(error)) from error
+
+    def message(self, written: bytes) -> Struct:
+        """Return a message."""
+        try:
+            return self._message(written)
+        except UNREADABLE as error:
+            raise DecodeError(str(error)) from error
 
 
 def salvaged(message: object) -> bytes:

@@ -20,7 +20,8 @@ class Neighbours:
 
     __slots__ = ("_directory", "_shards")
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory | None = None) -> None:
+        """Gather shards; without a directory they are only reached by their ids."""
         self._directory = directory
         self._shards: dict[ShardId, Shard] = {}
 
@@ -60,6 +61,7 @@ class Neighbours:
         return await self._home(kind, key).ask(kind, key, message, timeout_s)
 
     def _home(self, kind: str, key: str) -> Shard:
+        assert self._directory is not None, f"nobody tells where {kind} {key} lives"
         home = self._directory.home(kind, key)
         shard = self._shards.get(home)
         if shard is None:

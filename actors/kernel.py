@@ -19,7 +19,7 @@ from msgspec import DecodeError, structs
 
 from actors.codec import Codec, salvaged
 from actors.draft import Draft
-from actors.envelope import Envelope
+from actors.envelope import Envelope, Question
 from actors.failures import ActorFailed, ActorGone, ShardFailed
 from actors.kind import AnyKind
 from actors.limits import Limits
@@ -141,7 +141,7 @@ class Kernel:
         try:
             envelope = Envelope(self._codecs[kind].message(message), mark=mark)
         except (KeyError, DecodeError) as error:
-            self._bury(DeadLetter(kind, key, message, f"it cannot be read here: {error!r}"))
+            self.bury(DeadLetter(kind, key, message, f"it cannot be read here: {error!r}"))
             self.draft.marks.append(mark)
             return True
         refused = self.tell(kind, key, envelope)
@@ -152,6 +152,19 @@ class Kernel:
     def answer(self, tell: Tell, sequence: int) -> None:
         """Tell an actor what a service answered, and settle the service's row with it."""
         self._tell_inside(tell.kind, tell.key, Envelope(tell.message, sequence=sequence))
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Keep a message that nobody could do anything with."""
+        self._totals.dead_letters += 1
+        self.draft.dead_letters.append(letter)
+        self._dead_letters.append(letter)
+
+    def resubmit(self, kind: str, key: str, message: bytes, question: Question) -> None:
+        """Give a service work that no actor asked for; the question is answered by the commit."""
+        row = self._writer.work(kind, key, message)
+        self.draft.outbox.append(row)
+        self.draft.outward.append(row)
+        self.draft.settle(Envelope(WAKE, question))
 
     def run(self, transitions_max: int, now: Instant) -> int:  # noqa: C901, PLR0912, PLR0915 - above.
         """Handle waiting messages, about so many at most, and return how many."""
@@ -319,6 +332,11 @@ class Kernel:
         """Iterate over keys and states of a kind as they are now, committed or not."""
         return self._roll.states(kind)
 
+    def find_state(self, kind: str, key: str) -> object | None:
+        """Return the state of an actor that is in memory."""
+        row = self._roll.rows[kind].get(key)
+        return None if row is None else row.state
+
     def unpark(self, kind: str, key: str) -> bool:
         """Let a parked actor run again; False when it was not parked."""
         self._supervisor.forgive(kind, key)
@@ -404,7 +422,7 @@ class Kernel:
                 if envelope is not None:
                     envelope.answer = effect.answer
             case _, DeadLetter():
-                self._bury(writing)
+                self.bury(writing)
             case _:
                 raise AssertionError(effect)
 
@@ -502,7 +520,7 @@ class Kernel:
             row.state = self._codecs[row.kind.name].state(state)
         except DecodeError as error:
             told = f"its checkpoint cannot be read: {error}"
-            self._bury(DeadLetter(row.kind.name, row.key, state, told))
+            self.bury(DeadLetter(row.kind.name, row.key, state, told))
             self._park(row)
             return False
         return True
@@ -516,7 +534,7 @@ class Kernel:
             message = self._codecs[row.kind].message(row.message)
         except (KeyError, DecodeError) as error:
             told = f"it cannot be read here: {error!r}"
-            self._bury(DeadLetter(row.kind, row.key, row.message, told))
+            self.bury(DeadLetter(row.kind, row.key, row.message, told))
             self.draft.handled.append(row.sequence)
             return True
         self._tell_inside(row.kind, row.key, Envelope(message, sequence=row.sequence, is_kept=True))
@@ -527,7 +545,7 @@ class Kernel:
         kind, key = row.kind.name, row.key
         message = mail.message if isinstance(mail, Envelope) else mail
         told = traced(error, self._limits.error_chars_max)
-        self._bury(DeadLetter(kind, key, salvaged(message), told))
+        self.bury(DeadLetter(kind, key, salvaged(message), told))
         if isinstance(mail, Envelope):
             mail.answer = ActorFailed(f"{kind} {key}: {error!r}")
             self.draft.settle(mail)
@@ -551,15 +569,10 @@ class Kernel:
         is_envelope = isinstance(mail, Envelope)
         if not is_envelope or mail.question is None:
             message = mail.message if is_envelope else mail
-            self._bury(DeadLetter(kind, key, salvaged(message), PARKED.detail))
+            self.bury(DeadLetter(kind, key, salvaged(message), PARKED.detail))
         if is_envelope:
             mail.answer = PARKED
             self.draft.settle(mail)
-
-    def _bury(self, letter: DeadLetter) -> None:
-        self._totals.dead_letters += 1
-        self.draft.dead_letters.append(letter)
-        self._dead_letters.append(letter)
 
 
 def _check_depth(row: Row, inbox: deque[Mail]) -> None:

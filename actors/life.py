@@ -189,16 +189,30 @@ class Life:
             self._marks.add(mark)
         self._ring()
 
-    def settle(self, sequence: int, tell: Tell | None) -> None:
+    def settle(self, sequence: int, tell: Tell | None, letter: DeadLetter | None = None) -> None:
         """Take a row of the outbox as done with, and tell an actor what came of it."""
         self._check_open()
         if not self._outbox.settle(sequence, self._ports.clock()):
             return
+        if letter is not None:
+            self.kernel.bury(letter)
         if tell is None:
             self.kernel.draft.handled.append(sequence)
         else:
             self.kernel.answer(tell, sequence)
         self._ring()
+
+    async def resubmit(self, kind: str, key: str, message: bytes) -> None:
+        """Give a service work again, and return once that is committed."""
+        self._check_open()
+        question = Question()
+        self.kernel.resubmit(kind, key, message, question)
+        self._questions[question] = None
+        self._ring()
+        try:
+            await question.answer()
+        finally:
+            del self._questions[question]
 
     def unpark(self, kind: str, key: str) -> bool:
         """Let a parked actor run again; False when it was not parked."""

@@ -1,8 +1,9 @@
 """The position feed: pings go into the table, and only what means something is told to a courier.
 
 A ping costs no message. When a courier enters another cell, falls silent for longer than Policy
-allows, or is heard again after that, his actor is told, once. The table is asked for the silent
-ones by whoever keeps time, once a second by custom.
+allows, or is heard again after that, his actor is told, once; so is, at each new cell, one who has
+come into the land of another shard. The table is asked for the silent ones by whoever keeps time,
+once a second by custom.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,23 +12,33 @@ from contextlib import suppress
 from msgspec import Struct
 
 from actors.failures import ActorGone
-from dispatch.courier import GoQuiet, Hear, Move
+from dispatch.courier import Cross, GoQuiet, Hear, Move
 from dispatch.ids import CourierId, Instant, after
 from dispatch.step import Refused
 from geo.ping import Track
 from geo.point import Point
+from geo.position import Position
 from geo.positions import PositionTable
 
 type Say = Callable[[str, str, Struct], Refused | None]
+type Beyond = Callable[[Position], Cross | None]
+"""Tells whoever has come into the land of another shard to cross; None for those at home."""
 
 
 class PositionFeed:
     """The pings of one market's couriers, on their way into its table."""
 
-    __slots__ = ("_quiet", "_quiet_s", "_say", "table")
+    __slots__ = ("_beyond", "_quiet", "_quiet_s", "_say", "table")
 
-    def __init__(self, table: PositionTable, say: Say, quiet_s: float) -> None:
+    def __init__(
+        self,
+        table: PositionTable,
+        say: Say,
+        quiet_s: float,
+        beyond: Beyond = lambda _position: None,
+    ) -> None:
         """Feed `table`, telling couriers' actors through `say`; silence begins at `quiet_s`."""
+        self._beyond = beyond
         self.table = table
         self._say = say
         self._quiet_s = quiet_s
@@ -48,7 +59,8 @@ class PositionFeed:
         changes = self.table.apply(tracks, now)
         for change in changes.cell_changed:
             if position := self.table.find_position(change.courier):
-                self._told(CourierId(change.courier), Move(position.point))
+                told = self._beyond(position) or Move(position.point)
+                self._told(CourierId(change.courier), told)
         if self._quiet:
             self._hear(tracks, now)
 

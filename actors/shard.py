@@ -108,16 +108,32 @@ class Shard:
         """Take a tell from another shard. What came before is dropped, and settled once more."""
         self._open_life().deliver(parcel)
 
-    def settle(self, sequence: int, tell: Tell | None = None) -> None:
+    def settle(
+        self, sequence: int, tell: Tell | None = None, letter: DeadLetter | None = None
+    ) -> None:
         """Take an outbox row as done with: its shard has handled it, or its service has.
 
-        A service's answer is the `tell`; the row goes in the commit in which that is handled.
+        A service's answer is the `tell`; the row goes in the commit in which that is handled. Work
+        that came to nothing leaves a `letter`, in the same commit at the latest.
         """
-        self._open_life().settle(sequence, tell)
+        self._open_life().settle(sequence, tell, letter)
+
+    async def resubmit(self, kind: str, key: str, message: bytes, timeout_s: float) -> None:
+        """Give a service (`kind` is `service:NAME`) work again, whose message is written already.
+
+        Returns once that is committed. Raises `ActorGone` when the shard is not open or goes down
+        meanwhile, `trio.TooSlowError` when it takes longer than `timeout_s`.
+        """
+        with trio.fail_after(timeout_s):
+            await self._open_life().resubmit(kind, key, message)
 
     def states(self, kind: str) -> Iterator[tuple[str, object]]:
         """Iterate over keys and states of a kind in memory, as they are now, committed or not."""
         return self._open_life().kernel.states(kind)
+
+    def find_state(self, kind: str, key: str) -> object | None:
+        """Return an actor's state if it is in memory, as it is now, committed or not."""
+        return self._open_life().kernel.find_state(kind, key)
 
     def unpark(self, kind: str, key: str) -> bool:
         """Let an actor run again that was parked for its failures; False when it was not."""

@@ -34,9 +34,7 @@ class Writer:
         self._sequence = epoch << EPOCH_BITS
         self._has_services = has_services
 
-    def written(
-        self, row: Row, effect: Record | Reply | TellAcross
-    ) -> FactRow | OutboxRow | Reply:
+    def written(self, row: Row, effect: Record | Reply | TellAcross) -> FactRow | OutboxRow | Reply:
         """Return what becomes of an effect of `row` that concerns no actor of this shard."""
         if isinstance(effect, Reply):
             return effect
@@ -55,6 +53,12 @@ class Writer:
         if kind.startswith(SERVICE) and self._has_services:
             return self._row(kind, key, tell.message)
         raise LookupError(f"nobody here is a {kind!r}, so {key!r} cannot be told anything")
+
+    def work(self, kind: str, key: str, message: bytes) -> OutboxRow:
+        """Return a fresh row for a service, of a message that is written already."""
+        assert kind.startswith(SERVICE), kind
+        self._sequence += 1
+        return OutboxRow(self._sequence, kind, key, message)
 
     def keep(self, row: Row, rows: list[OutboxRow]) -> None:
         """Add the row's waiting tells that no outbox has yet to `rows`, and remember that it has.
