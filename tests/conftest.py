@@ -6,6 +6,9 @@ are shared; but a test that sleeps uses none, so there is a far larger limit by 
 What numba takes to compile a kernel, or to load one from its cache, is not the test's doing and is
 not counted.
 
+Tests that need real servers ask for `database` or `redis_url`: one Postgres and one Valkey are
+started for the whole run when the first test asks, and each test gets them as new.
+
 After a run stands how long the product's files and functions are: an aim, told and not enforced.
 
 Hypothesis draws the same examples in every run, so that a red suite is red for everybody. The
@@ -16,14 +19,27 @@ for trouble (`make slow ARGS=--hypothesis-profile=explore`), and what it finds b
 import ast
 import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Generator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Self
+from urllib.parse import urlsplit
 
 import pytest
+import redis
+import trio
 from hypothesis import HealthCheck, settings
 from numba.core import event
+
+from node.servers.announcement import Running, heard
+from node.servers.binaries import binaries
+from storage.bridge import bridged
+from storage.database import Database
+from storage.migrate import migrate
 
 ROOT = Path(__file__).parent.parent
 CPU_S_MAX = 1.0
@@ -81,6 +97,82 @@ def _so_far() -> Spent:
 
 _compiling = Compiling()
 event.register("numba:compiler_lock", _compiling)  # pyright: ignore[reportUnknownMemberType]
+
+
+@pytest.fixture(scope="session")
+def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the servers of this run keep what they hold."""
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def servers(servers_folder: Path) -> Generator[Running]:
+    """Both servers, started once for all tests that ask, in a folder that is new."""
+    command = [sys.executable, "-m", "node.servers", str(servers_folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdin is not None
+        assert launcher.stdout is not None
+        said = heard(launcher.stdout.readline())
+        assert isinstance(said, Running), said
+        yield said
+        launcher.stdin.close()
+        assert launcher.wait(timeout=30) == 0
+
+
+def _sql(url: str, statement: str) -> None:
+    psql = binaries().postgres / "psql"
+    subprocess.run([psql, "-qX", "-v", "ON_ERROR_STOP=1", "-c", statement, url], check=True)
+
+
+_numbers = count(1)
+
+
+@contextmanager
+def _fresh_database(servers: Running, template: str) -> Generator[str]:
+    name = f"test_{next(_numbers)}"
+    _sql(servers.database_url, f"create database {name} template {template} strategy wal_log")
+    try:
+        yield urlsplit(servers.database_url)._replace(path=f"/{name}").geturl()
+    finally:
+        _sql(servers.database_url, f"drop database {name} with (force)")
+
+
+async def _migrate(url: str) -> None:
+    async with bridged() as bridge:
+        database = Database(bridge, url)
+        await migrate(database)
+        await database.close()
+
+
+@pytest.fixture(scope="session")
+def template(servers: Running) -> str:
+    """The database that each test's is a copy of."""
+    _sql(servers.database_url, "create database template")
+    trio.run(_migrate, urlsplit(servers.database_url)._replace(path="/template").geturl())
+    return "template"
+
+
+@pytest.fixture
+def database(servers: Running, template: str) -> Generator[str]:
+    """The URL of a migrated database that no other test has seen."""
+    with _fresh_database(servers, template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(servers: Running) -> Generator[str]:
+    """The URL of a database that has nothing in it, no schema either."""
+    with _fresh_database(servers, "template0") as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(servers: Running) -> str:
+    """The URL of a Valkey that holds nothing."""
+    client = redis.Redis.from_url(servers.redis_url)  # pyright: ignore[reportUnknownMemberType]
+    with client:
+        client.flushall()  # pyright: ignore[reportUnknownMemberType]
+    return servers.redis_url
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,139 @@
+"""What an operator sets for one node: decoded once, and nowhere else is the environment read.
+
+The names of the settings are those of the environment (`DATABASE_URL`); an option of a command
+stands for the setting of its name and wins over it. Without `DATABASE_URL` and `REDIS_URL` the node
+runs servers of its own under `VAR_DIR`. What is wrong with a setting is one sentence that names it;
+no secret is ever in such a sentence, nor in what a `Config` shows of itself.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+_ADDRESS = r"\[[0-9a-fA-F:.]+\]|[\w.-]+"
+_HOST = rf"({_ADDRESS})(:\d{{1,5}})?"
+_POSTGRES = rf"^postgres(ql)?://([^@/\s]*@)?{_HOST}(,{_HOST})*/[^/?\s]+(\?\S*)?$"
+_REDIS = rf"^(rediss?://([^@/\s]*@)?{_HOST}(/\d*)?(\?\S*)?|unix://\S+)$"
+SECRETS = frozenset({"CLUSTER_SECRET", "DATABASE_URL", "REPLICA_URL", "REDIS_URL"})
+
+_POSTGRES_IS = (
+    "like postgresql://user:password@host:5432/dispatch, with several hosts separated by commas,"
+    " and %40 for an @ in the password"
+)
+_NAME_IS = "of letters, digits, dots and hyphens, 63 at most"
+MUST_BE: Mapping[str, str] = {
+    "DATABASE_URL": _POSTGRES_IS,
+    "REPLICA_URL": _POSTGRES_IS,
+    "REDIS_URL": "like redis://:password@host:6379/0, or rediss:// by TLS",
+    "CLUSTER_NAME": _NAME_IS,
+    "CLUSTER_SECRET": "of 16 to 1,024 characters, and the same on all nodes",
+    "NODE_NAME": _NAME_IS,
+    "LINK_HOST": "a host name or address of this machine, as the other nodes see it",
+    "LINK_PORT": "a port, or 0 for any that is free",
+    "WORKERS": "a number of processes from 1 to 64",
+    "VAR_DIR": "a folder",
+}
+"""How each setting is told to whoever got it wrong."""
+
+type Postgres = Annotated[str, Meta(pattern=_POSTGRES)]
+type Redis = Annotated[str, Meta(pattern=_REDIS)]
+type Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+type Secret = Annotated[str, Meta(min_length=16, max_length=1024)]
+type Port = Annotated[int, Meta(ge=0, le=65_535)]
+type Workers = Annotated[int, Meta(ge=1, le=64)]
+type Host = Annotated[str, Meta(pattern=rf"^({_ADDRESS})$")]
+
+
+class ConfigInvalid(Exception):
+    """A setting cannot be what it is; the message is one sentence that names it."""
+
+
+class Config(Struct, frozen=True, kw_only=True, rename="upper"):
+    """The settings of a node. URLs that are None mean servers of our own under `var_dir`.
+
+    `replica_url` is for reads that may be a moment late. `link_host` and `link_port` are where the
+    other nodes reach this one; without `cluster_secret` a node is alone on its machine.
+    """
+
+    database_url: Postgres | None = None
+    replica_url: Postgres | None = None
+    redis_url: Redis | None = None
+    cluster_name: Name = "dispatch"
+    cluster_secret: Secret | None = None
+    node_name: Name | None = None
+    link_host: Host = "127.0.0.1"
+    link_port: Port = 0
+    workers: Workers = 1
+    var_dir: str = "var"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the node runs Postgres and Valkey itself."""
+        return self.database_url is None
+
+    def shown(self) -> dict[str, str]:
+        """Return the settings for people to read, without what is secret."""
+        settings = {name.upper(): getattr(self, name) for name in self.__struct_fields__}
+        return {
+            name: shown(str(value)) if name in SECRETS else str(value)
+            for name, value in settings.items()
+            if value is not None
+        }
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={value}' for name, value in self.shown().items())})"
+
+
+def config(environ: Mapping[str, str]) -> Config:
+    """Decode the settings; an empty one counts as not set. Raises ConfigInvalid."""
+    names = Config.__struct_encode_fields__
+    given = {name: environ[name].strip() for name in names if environ.get(name, "").strip()}
+    try:
+        decoded = msgspec.convert(given, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(_sentence(str(error))) from None  # The cause may show a secret.
+    if (decoded.database_url is None) != (decoded.redis_url is None):
+        given_one, missing = ("DATABASE_URL", "REDIS_URL")[:: 1 if decoded.database_url else -1]
+        raise ConfigInvalid(
+            f"{given_one} is set and {missing} is not: set both, or neither to have servers started"
+        )
+    if decoded.replica_url is not None and decoded.is_embedded:
+        raise ConfigInvalid("REPLICA_URL is set and DATABASE_URL is not: a replica needs a primary")
+    return decoded
+
+
+def from_environment(options: Mapping[str, str | None] | None = None) -> Config:
+    """Return the settings of this process; options that are given win. Raises ConfigInvalid."""
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    return config({**os.environ, **given})
+
+
+def environment(settings: Config) -> dict[str, str]:
+    """Return the environment of a process that is to run by these settings."""
+    given = {name.upper(): getattr(settings, name) for name in settings.__struct_fields__}
+    return dict(os.environ) | {
+        name: str(value) for name, value in given.items() if value is not None
+    }
+
+
+def shown(url: str) -> str:
+    """Return a URL for people to read, without its passwords; of anything else, nothing."""
+    if not re.search(f"{_POSTGRES}|{_REDIS}", url):
+        return "***"
+    without = re.sub(r"(?<=[?&])(password|passfile)=[^&]*", r"\1=***", url)
+    authority = urlsplit(without).netloc
+    user, at, hosts = authority.rpartition("@")
+    name, colon, _ = user.partition(":")
+    return without.replace(authority, f"{name}{':***' if colon else ''}{at}{hosts}", 1)
+
+
+def _sentence(said: str) -> str:
+    """Say of which setting msgspec complains, and what it must be, but not what it is."""
+    named = re.search(r"\$\.([A-Z_]+)", said)
+    assert named, f"msgspec names no setting in {said!r}"
+    return f"{named.group(1)} must be {MUST_BE[named.group(1)]}"
