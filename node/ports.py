@@ -4,11 +4,14 @@ Simulations fit them with memory and faults, production with Postgres and Redis;
 the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from dispatch.claim import Busy, Taken, WorkId
 from dispatch.ids import ShardId
-from dispatch.lease import NodeRow, View
+from dispatch.lease import NodeId, NodeRow, View
+from dispatch.letter import Letter
+from dispatch.spot import Spot
 
 
 class Leases(Protocol):
@@ -34,7 +37,7 @@ class Leases(Protocol):
         ...
 
     async def claim(self, shard: ShardId) -> bool:
-        """Take a lease that is free, has run out or belongs to a dead node; False if it is not."""
+        """Take a lease that is free, over, or of a node whose session ended; False if none is."""
         ...
 
     async def release(self, shard: ShardId) -> None:
@@ -67,4 +70,48 @@ class Bus(Protocol):
 
     async def run(self) -> None:
         """Carry letters until cancelled; a server that is away is waited for."""
+        ...
+
+
+class Positions(Protocol):
+    """Keeps where couriers were seen last, for the next owner. Raises `PositionsUnreachable`."""
+
+    async def save(self, shard: ShardId, spots: Sequence[Spot]) -> None:
+        """Write where couriers are, each over where he was."""
+        ...
+
+    async def load(self, shard: ShardId) -> tuple[Spot, ...]:
+        """Return where the couriers of a shard were, as far as it is known; each courier once."""
+        ...
+
+
+class Claims(Protocol):
+    """Who does which piece of service work. All raise `ClaimsUnreachable`."""
+
+    async def claim(self, work: WorkId, node: NodeId, hold_s: float) -> Taken | Busy:
+        """Take the work for `hold_s`, if it is due and nobody else has it."""
+        ...
+
+    async def put_off(self, work: WorkId, node: NodeId, due_s: float, error: str) -> None:
+        """Let go of the work, which is due again in `due_s`; nothing if another has it now."""
+        ...
+
+    async def settle(self, work: WorkId, node: NodeId) -> None:
+        """Forget the work, which is done with; nothing if another has it now."""
+        ...
+
+    async def prune(self, age_s: float) -> int:
+        """Forget claims that were due so long ago; return how many there were."""
+        ...
+
+
+class Letters(Protocol):
+    """The dead letters of all shards. All raise `LettersUnreachable`."""
+
+    async def requested(self, shards: Iterable[ShardId], count_max: int) -> Sequence[Letter]:
+        """Return letters of these shards that are to be replayed, oldest first."""
+        ...
+
+    async def settle(self, letter: int, outcome: str) -> None:
+        """Note that the letter was replayed and what came of it."""
         ...

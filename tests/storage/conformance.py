@@ -26,7 +26,7 @@ from dispatch.journal import (
 )
 
 SHARD = ShardId(1)
-NAME = ("order", "o1")
+NAME = ("account", "a1")
 
 
 class Store(Protocol):
@@ -208,11 +208,11 @@ class Conformance:
         assert taken.checkpoints == (Checkpoint(*NAME, b"x"),)
 
     async def test_states_are_loaded_in_the_order_asked_with_none_for_who_never_was(self) -> None:
-        checkpoints = (Checkpoint("order", "a", b"A"), Checkpoint("courier", "a", b"C"))
+        checkpoints = (Checkpoint("account", "a", b"A"), Checkpoint("card", "a", b"C"))
         async with self.fresh() as store:
             epoch = (await store.open(SHARD)).epoch
             await store.commit(Batch(SHARD, epoch, 1, Instant(0), checkpoints=checkpoints))
-            asked = [("courier", "a"), ("order", "b"), ("order", "a"), ("courier", "a")]
+            asked = [("card", "a"), ("account", "b"), ("account", "a"), ("card", "a")]
             states = await store.load(SHARD, asked)
 
         assert list(states) == [b"C", None, b"A", b"C"]
@@ -222,21 +222,21 @@ class Conformance:
             epoch = (await store.open(SHARD)).epoch
             for number in (1, 2):
                 facts = tuple(
-                    FactRow("order", key, f"{number}{key}{at}".encode())
+                    FactRow("account", key, f"{number}{key}{at}".encode())
                     for at in range(3)
                     for key in "ab"
                 )
                 await store.commit(Batch(SHARD, epoch, number, Instant(0), facts=facts))
-            history = await store.history("order", "a")
+            history = await store.history("account", "a")
 
         assert list(history) == [b"1a0", b"1a1", b"1a2", b"2a0", b"2a1", b"2a2"]
 
     async def test_outbox_rows_stay_until_handled_and_come_back_in_rising_sequence(self) -> None:
         async with self.fresh() as store:
             epoch = (await store.open(SHARD)).epoch
-            rows = tuple(OutboxRow(sequence, "order", "a", b"x") for sequence in (3, 1, 2))
+            rows = tuple(OutboxRow(sequence, "account", "a", b"x") for sequence in (3, 1, 2))
             await store.commit(Batch(SHARD, epoch, 1, Instant(0), outbox=rows))
-            more = (OutboxRow(4, "order", "a", b"x"),)
+            more = (OutboxRow(4, "account", "a", b"x"),)
             batch = Batch(SHARD, epoch, 2, Instant(0), outbox=more, handled=(2, 99))
             await store.commit(batch)
             taken = await store.open(SHARD)
@@ -246,7 +246,7 @@ class Conformance:
     async def test_a_row_may_be_written_and_handled_by_one_batch(self) -> None:
         async with self.fresh() as store:
             epoch = (await store.open(SHARD)).epoch
-            rows = (OutboxRow(1, "order", "a", b"x"),)
+            rows = (OutboxRow(1, "account", "a", b"x"),)
             await store.commit(Batch(SHARD, epoch, 1, Instant(0), outbox=rows, handled=(1,)))
             taken = await store.open(SHARD)
 
@@ -300,9 +300,9 @@ class Conformance:
                 epoch,
                 1,
                 Instant(0),
-                checkpoints=tuple(Checkpoint("order", f"{at}", b"x") for at in range(count)),
+                checkpoints=tuple(Checkpoint("account", f"{at}", b"x") for at in range(count)),
                 facts=tuple(FactRow(*NAME, f"{at}".encode()) for at in range(count)),
-                outbox=tuple(OutboxRow(at, "order", "a", b"x") for at in range(1, count)),
+                outbox=tuple(OutboxRow(at, "account", "a", b"x") for at in range(1, count)),
                 feed=tuple(FeedRow(f"p{at % 7}", b"x") for at in range(count)),
             )
             committed = await store.commit(batch)

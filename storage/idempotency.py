@@ -1,0 +1,94 @@
+"""Requests that are answered once: the same key gives the same answer for a day.
+
+Whoever serves a request claims its key first. A claim that is never finished, because its server
+died, may be taken over by the same request after a while; doing the work again is harmless, since
+what stands behind it is told apart by ids of its own. A key is only good for the request it came
+with: one that differs is told so, and gets neither the answer nor a second try.
+"""
+
+from msgspec import Struct
+
+from storage.database import Database
+from storage.queries import queries
+
+SQL = queries("idempotency")
+KEPT_S = 86_400.0
+"""Time for which an answer is kept."""
+CLAIM_S = 30.0
+"""Time after which a claim without an answer may be taken over; no request may take so long."""
+
+
+class Claimed(Struct, frozen=True):
+    """The request is new: serve it, then `finish`."""
+
+
+class Pending(Struct, frozen=True):
+    """The same request is being served by somebody else: ask again in a moment."""
+
+
+class Reused(Struct, frozen=True):
+    """The key came with another request before."""
+
+
+class Answered(Struct, frozen=True):
+    """What the request was answered the first time."""
+
+    status: int
+    body: bytes
+
+
+type Claim = Claimed | Pending | Reused | Answered
+
+
+class Idempotency:
+    """The keys of all senders. A `scope` is a sender and what is asked of him or her to do."""
+
+    def __init__(
+        self, database: Database, *, kept_s: float = KEPT_S, claim_s: float = CLAIM_S
+    ) -> None:
+        self._database = database
+        self._kept_s = kept_s
+        self._claim_s = claim_s
+
+    async def claim(self, scope: str, key: str, digest: bytes) -> Claim:
+        """Take the key for a request of this digest, or return why it cannot be taken."""
+        claimed = await self._database.call(
+            lambda there: there.fetchval(
+                SQL["claim"], scope, key, digest, self._kept_s, self._claim_s
+            )
+        )
+        return Claimed() if claimed else await self._found(scope, key, digest)
+
+    async def finish(self, scope: str, key: str, digest: bytes, answer: Answered) -> bool:
+        """Keep the answer; False when the claim is gone or another has answered."""
+        done = await self._database.call(
+            lambda there: there.execute(
+                SQL["finish"], scope, key, digest, answer.status, answer.body
+            )
+        )
+        return _count(done) == 1
+
+    async def release(self, scope: str, key: str, digest: bytes) -> None:
+        """Give a claim up, for a request that did nothing and may come again at once."""
+        await self._database.call(lambda there: there.execute(SQL["release"], scope, key, digest))
+
+    async def forget_old(self) -> int:
+        """Delete the keys whose day is over and return how many there were."""
+        return _count(
+            await self._database.call(lambda there: there.execute(SQL["forget_old"], self._kept_s))
+        )
+
+    async def _found(self, scope: str, key: str, digest: bytes) -> Claim:
+        row = await self._database.call(
+            lambda there: there.fetchrow(SQL["find_answer"], scope, key)
+        )
+        if row is None or (row["status"] is None and row["request_digest"] == digest):
+            return Pending()
+        if row["request_digest"] != digest:
+            return Reused()
+        return Answered(row["status"], row["body"])
+
+
+def _count(command: str) -> int:
+    """Return how many rows a command says that it touched: the 3 of `DELETE 3`."""
+    return int(command.rpartition(" ")[2])
