@@ -1,0 +1,139 @@
+"""The atlas: which land belongs to which market, and when a courier has left it."""
+
+import pytest
+from msgspec import structs
+
+from dispatch.courier import Cross
+from dispatch.ids import MarketId, ShardId
+from geo.cell import SHARD, Cell, cell_at, disk, parent, shard_of
+from geo.point import LatLng
+from geo.position import Position, State
+from node.atlas import Atlas, MarketInvalid, Settings, a_market
+from storage.markets import MarketRow
+
+CENTRE = LatLng(55.676, 12.568)
+
+
+def markets() -> tuple[MarketRow, MarketRow]:
+    """Return two markets whose lands touch."""
+    here = a_market("here", Settings(centre=CENTRE))
+    neighbour = next(cell for cell in disk(Cell(here.shard), 1).tolist() if cell != here.shard)
+    inside = next(
+        LatLng(CENTRE.lat + north, CENTRE.lng + east)
+        for north in (-0.3, -0.15, 0.0, 0.15, 0.3)
+        for east in (-0.6, -0.3, 0.0, 0.3, 0.6)
+        if cell_at(CENTRE.lat + north, CENTRE.lng + east, SHARD) == neighbour
+        and shard_of(cell_at(CENTRE.lat + north, CENTRE.lng + east)) == neighbour
+    )
+    return here, a_market("there", Settings(centre=inside), [here])
+
+
+def at(place: LatLng, atlas: Atlas, shard: ShardId) -> Position:
+    projection = atlas.find_place(shard)
+    assert projection is not None
+    return Position(
+        courier="pia",
+        lat=place.lat,
+        lng=place.lng,
+        point=projection.projection.to_point(place),
+        cell=cell_at(place.lat, place.lng),
+        speed_mps=0.0,
+        seen_at=0,
+        state=State.IDLE,
+        is_moving=False,
+    )
+
+
+def test_a_market_has_the_shard_around_its_centre_and_is_run_as_it_was_set() -> None:
+    row = a_market("cph", Settings(centre=CENTRE, speed_mps=5.0, solver="nearest"))
+    atlas = Atlas()
+    atlas.read([row])
+
+    market = atlas.find_market(row.shard)
+
+    assert row.shard == parent(cell_at(CENTRE.lat, CENTRE.lng), SHARD)
+    assert market is not None
+    assert (market.market_id, market.travel.speed_mps, market.solver) == ("cph", 5.0, "nearest")
+    assert atlas.shards() == {MarketId("cph"): row.shard}
+
+
+def test_two_markets_cannot_have_the_same_land() -> None:
+    row = a_market("cph", Settings(centre=CENTRE))
+
+    with pytest.raises(MarketInvalid, match="belongs to market 'cph'"):
+        a_market("copenhagen", Settings(centre=CENTRE), [row])
+
+
+@pytest.mark.parametrize("name", ["", "Copenhagen", "a" * 64, "x/y", "../x"])
+def test_a_market_has_a_name_that_can_be_typed(name: str) -> None:
+    with pytest.raises(MarketInvalid, match="small letters"):
+        a_market(name, Settings(centre=CENTRE))
+
+
+def test_a_market_that_cannot_be_read_is_named_and_the_others_run() -> None:
+    good = a_market("good", Settings(centre=CENTRE))
+    bad = structs.replace(good, market_id=MarketId("bad"), shard=ShardId(5), settings=b"\xc1")
+    atlas = Atlas()
+
+    atlas.read([good, bad])
+
+    assert list(atlas.shards()) == ["good"]
+    assert len(atlas.unreadable) == 1
+    assert "bad" in atlas.unreadable[0]
+
+
+def test_a_courier_at_home_is_not_told_to_cross() -> None:
+    here, there = markets()
+    atlas = Atlas()
+    atlas.read([here, there])
+
+    assert atlas.beyond(here.shard, at(CENTRE, atlas, here.shard)) is None
+
+
+def test_a_courier_well_inside_another_land_is_told_to_cross_to_it() -> None:
+    here, there = markets()
+    atlas = Atlas()
+    atlas.read([here, there])
+    place = atlas.find_place(there.shard)
+    assert place is not None
+
+    told = atlas.beyond(here.shard, at(place.settings.centre, atlas, here.shard))
+
+    assert isinstance(told, Cross)
+    assert (told.shard, told.market_id) == (there.shard, "there")
+    assert (round(told.point.x_m), round(told.point.y_m)) == (0, 0)
+
+
+def test_a_courier_along_the_border_stays_whose_he_was() -> None:
+    here, there = markets()
+    atlas = Atlas()
+    atlas.read([here, there])
+    border = _border(here.shard, there.shard)
+
+    from_here = atlas.beyond(here.shard, at(border, atlas, here.shard))
+    from_there = atlas.beyond(there.shard, at(border, atlas, there.shard))
+
+    assert (from_here, from_there) == (None, None)
+
+
+def test_land_that_nobody_runs_changes_nothing() -> None:
+    here = a_market("here", Settings(centre=CENTRE))
+    atlas = Atlas()
+    atlas.read([here])
+    afar = LatLng(CENTRE.lat + 0.6, CENTRE.lng)
+
+    assert atlas.beyond(here.shard, at(afar, atlas, here.shard)) is None
+
+
+def _border(here: ShardId, there: ShardId) -> LatLng:
+    """Return a place whose fine cells around belong to both."""
+    for north in range(-60, 61):
+        for east in range(-60, 61):
+            place = LatLng(CENTRE.lat + north / 200, CENTRE.lng + east / 100)
+            cell = cell_at(place.lat, place.lng)
+            if shard_of(cell) not in {here, there}:
+                continue
+            around = {shard_of(Cell(near)) for near in disk(cell, 1).tolist()}
+            if {here, there} <= around:
+                return place
+    raise AssertionError("the two lands do not touch")
