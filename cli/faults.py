@@ -7,6 +7,7 @@ from typing import NoReturn
 import typer
 
 from dispatch.matching.solvers import SOLVERS
+from node.endings import told_at_the_end
 from simulations.city import BadSpec
 from simulations.mdrp import BadInstance
 
@@ -24,6 +25,22 @@ def checked_policy(name: str) -> str:
     if name not in SOLVERS:
         refuse(f"there is no policy {name!r}; name one of {', '.join(SOLVERS)}")
     return name
+
+
+@contextmanager
+def told_plainly() -> Generator[None]:
+    """Turn what ends a node, or a command that needs its servers, into one sentence."""
+    said: tuple[str, int] | None = None
+
+    def tell(sentence: str, code: int) -> None:
+        nonlocal said
+        said = (sentence, code)
+
+    with told_at_the_end(tell):
+        yield
+    if said is not None:
+        typer.echo(f"dispatch: {said[0]}", err=True)
+        raise typer.Exit(said[1])
 
 
 @contextmanager

@@ -4,7 +4,11 @@ import sys
 
 import typer
 
-from cli import bench, replay
+from cli import bench, letters, market, replay
+from cli.chaos import chaos
+from cli.doctor import doctor
+from cli.migrate import migrate_command
+from cli.serve import serve
 from cli.simulate import simulate
 
 INTERRUPTED = 130
@@ -16,6 +20,12 @@ app = typer.Typer(
     help="A real-time food-delivery dispatch engine.",
 )
 app.command()(simulate)
+app.command()(serve)
+app.command()(chaos)
+app.command()(doctor)
+app.command("migrate")(migrate_command)
+app.add_typer(market.app, name="market")
+app.add_typer(letters.app, name="letters")
 app.add_typer(replay.app, name="replay")
 app.add_typer(bench.app, name="bench")
 

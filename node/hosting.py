@@ -6,7 +6,7 @@ the shard work off and commit what waits. It ends with `LeaseLost` when another 
 shard, and drops everything where it stands when the keeper cuts it off at the fence.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -106,6 +106,9 @@ class Attachments(Relay, Protocol):
         ...
 
 
+type Attend = Callable[[Shard, Tenancy], Awaitable[None]]
+"""Runs beside a hosted shard until it is cancelled."""
+
 type Serve = Callable[[Shard, Services], Services]
 """Return the services of a shard, of which one is the solver that is handed in."""
 
@@ -124,6 +127,7 @@ class Hosting:
     until_s: Callable[[Instant], float] | None = None
     sightings: Callable[[ShardId], Sightings] = lambda _shard: {}
     serve: Serve = lambda _shard, solver: solver
+    attend: Attend | None = None
     limits: Limits = LIMITS
     extra_kinds: tuple[AnyKind, ...] = ()
     """Kinds that only a simulation has, beside those of a market."""
@@ -177,6 +181,8 @@ class Hosting:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep)
             await self._begin(shard, market)
+            if self.attend is not None:
+                nursery.start_soon(self.attend, shard, tenancy)
             await tenancy.stopping.wait()
             shard.stop()
             await trio.sleep_forever()
@@ -184,15 +190,15 @@ class Hosting:
             raise ended_by
 
     async def _begin(self, shard: Shard, market: Market) -> None:
-        """Have rounds run. The market of a shard that recovered goes on counting where it was."""
+        """Have letters come and rounds run; rounds go on counting where they were."""
         await shard.opening()
+        if self.relay is not None:
+            self.relay.open(shard)  # No sooner: a letter that finds nobody is late.
         shard.tell("round", market.market_id, Begin(market.market_id, self.clock()))
 
     def _join(self, shard: Shard) -> None:
         self.shards[shard.id] = shard
         self.neighbours.join(shard)
-        if self.relay is not None:
-            self.relay.open(shard)
 
     def _leave(self, shard: Shard) -> None:
         if self.relay is not None:

@@ -1,0 +1,84 @@
+"""`dispatch market`: which cities the cluster runs. Nodes take a new one up by themselves."""
+
+from typing import Annotated
+
+import msgspec
+import trio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.equipment import equipped
+from cli.faults import checked_policy, refuse, told_plainly
+from geo.point import LatLng
+from node.atlas import MarketInvalid, Settings, a_market
+from node.config import from_environment
+from node.serving import stored
+from storage import markets
+from storage.markets import MarketRow
+
+app = typer.Typer(no_args_is_help=True, help="Add and list the cities that the cluster runs.")
+_settings = msgspec.msgpack.Decoder(Settings)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and hyphens.")],
+    lat: Annotated[float, typer.Argument(help="Latitude of the city's centre, degrees.")],
+    lng: Annotated[float, typer.Argument(help="Longitude of the city's centre, degrees.")],
+    speed_kmh: Annotated[float, typer.Option(min=1, max=200, help="Of couriers.")] = 16.2,
+    detour: Annotated[float, typer.Option(min=1, max=4, help="Way over crow's way.")] = 1.4,
+    policy: Annotated[str, typer.Option(help="How rounds are solved.")] = "insert",
+) -> None:
+    """Add a city, or change how one is run; a shard's nodes see a change when they open it next."""
+    try:
+        settings = Settings(
+            centre=LatLng(lat, lng),
+            speed_mps=speed_kmh / 3.6,
+            detour=detour,
+            solver=checked_policy(policy),
+        )
+    except ValueError as error:
+        refuse(str(error))
+    with told_plainly():
+        row = trio.run(_add, name, settings)
+    typer.echo(f"{row.market_id} is run in shard {row.shard:x}")
+
+
+@app.command("list")
+def list_markets(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the cities."""
+    with told_plainly():
+        rows = trio.run(_fetch)
+    if as_json:
+        shown = [{"market": row.market_id, "shard": f"{row.shard:x}"} for row in rows]
+        typer.echo(msgspec.json.encode({"markets": shown}))
+        return
+    if not rows:
+        typer.echo("there is no market yet: add one with `dispatch market add`")
+        return
+    table = Table("market", "shard", "centre", "km/h", "solver", box=None)
+    for row in rows:
+        settings = _settings.decode(row.settings)
+        centre = f"{settings.centre.lat:.4f}, {settings.centre.lng:.4f}"
+        speed = f"{settings.speed_mps * 3.6:.1f}"
+        table.add_row(row.market_id, f"{row.shard:x}", centre, speed, settings.solver)
+    Console().print(table)
+
+
+async def _add(name: str, settings: Settings) -> MarketRow:
+    async with equipped(from_environment()) as config, stored(config) as stores:
+        others = await markets.fetch_all(stores.database)
+        try:
+            row = a_market(name, settings, others)
+        except MarketInvalid as error:
+            refuse(str(error))
+        await markets.save(stores.database, row)
+        return row
+
+
+async def _fetch() -> list[MarketRow]:
+    async with equipped(from_environment()) as config, stored(config) as stores:
+        return list(await markets.fetch_all(stores.database))
