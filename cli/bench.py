@@ -31,6 +31,14 @@ def positions(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     _show("positions", measured(), as_json=as_json)
 
 
+@app.command()
+def durable(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Durable transitions a second, time to the acknowledgement, recovery, and what they cost."""
+    from benchmarks.durable import durable as measured  # noqa: PLC0415 - as above.
+
+    _show("durable", measured(), as_json=as_json)
+
+
 def _show(name: str, measured: object, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(measured))
