@@ -259,6 +259,7 @@ declare
     written_at timestamptz := instant(p_at);
     heads bigint[] := '{}';
     updated bigint;
+    done record;
 begin
     update shard_head set batch = p_number, digest = p_digest, feed_heads = '{}'
     where shard = p_shard and epoch = p_epoch and batch = p_number - 1;
@@ -272,22 +273,19 @@ begin
     end if;
 
     if cardinality(live_keys) > 0 then
-        update checkpoint as kept set state = live.state
+        -- No join: of a shard that is new to the statistics the planner expects a row or two, and
+        -- would read all of it to find them.
+        insert into checkpoint (shard, kind, key, state)
+        select p_shard, kind, key, state
         from unnest(live_kinds, live_keys, live_states) as live (kind, key, state)
-        where kept.shard = p_shard and kept.kind = live.kind and kept.key = live.key;
-        get diagnostics updated = row_count;
-        if updated < cardinality(live_keys) then
-            insert into checkpoint (shard, kind, key, state)
-            select p_shard, kind, key, state
-            from unnest(live_kinds, live_keys, live_states) as live (kind, key, state)
-            on conflict do nothing;
-        end if;
+        on conflict (shard, kind, key) do update set state = excluded.state;
     end if;
 
     if cardinality(done_keys) > 0 then
-        delete from checkpoint as kept
-        using unnest(done_kinds, done_keys) as done (kind, key)
-        where kept.shard = p_shard and kept.kind = done.kind and kept.key = done.key;
+        for done in select kind, key from unnest(done_kinds, done_keys) as one (kind, key) loop
+            delete from checkpoint
+            where shard = p_shard and kind = done.kind and key = done.key;
+        end loop;
         insert into finished (shard, kind, key, state, finished_at)
         select p_shard, kind, key, state, written_at
         from unnest(done_kinds, done_keys, done_states) as done (kind, key, state)
