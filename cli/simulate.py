@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cli.faults import checked_policy, refuse, said_plainly
+from cli.seeds import run_under_fire
 from dispatch.matching.solvers import SOLVERS
 from simulations.city import CITIES, Spec, find_spec, with_options
 from simulations.day import Day
@@ -37,8 +38,16 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     html: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Watch the day while it happens.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let nodes and wires fail, and see what holds.")
+    ] = False,
+    seeds: Annotated[str, typer.Option(help="With --faults: one seed, or a span.")] = "1-200",
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="With --faults: processes.")] = 1,
 ) -> None:
-    """Simulate a day of a generated city."""
+    """Simulate a day of a generated city, or with --faults a cluster under fire."""
+    if faults:
+        run_under_fire(seeds, jobs, as_json=as_json)
+        return
     with said_plainly():
         spec = with_options(find_spec(city), couriers=couriers, orders=orders, hours=hours)
     policies = _policies(compare) if compare else [checked_policy(policy)]
