@@ -38,7 +38,7 @@ from dispatch.delivery import (
     Return,
     StartReturn,
 )
-from dispatch.ids import CourierId, Instant, after
+from dispatch.ids import CourierId, Instant, OfferId, after
 from dispatch.invitation import Claimed, Unclaimed, Withdraw
 from dispatch.kitchen import (
     ORDER_LEGAL,
@@ -223,6 +223,7 @@ def _searched(change: _Change) -> Step[Order | None]:
         assigned_at=None,
         pending_at=change.order.delivery.pending_at or change.now,
         declined_by=_declined_by(change),
+        released=_released(change),
     )
     searched = structs.replace(
         change.order,
@@ -231,6 +232,18 @@ def _searched(change: _Change) -> Step[Order | None]:
     )
     reason = str(type(change.cause).__struct_config__.tag)
     return _told(change, searched, *_courier_freed(change.before, reason))
+
+
+def _released(change: _Change) -> tuple[CourierId, OfferId] | None:
+    """Return whom it was taken back from last, while he may have collected it unheard."""
+    held = change.before.delivery
+    match change.cause:
+        case CloseOffer():
+            return held.released
+        case Release() if held.courier_id is not None and held.offer_id is not None:
+            return (held.courier_id, held.offer_id)
+        case _:
+            return None
 
 
 def _give_up_at(change: _Change) -> Instant:
@@ -271,8 +284,29 @@ def _assigned(change: _Change) -> Step[Order | None]:
 
 def _picked_up(change: _Change) -> Step[Order | None]:
     assigned_at = change.order.delivery.assigned_at or change.now
-    picked_up = _noted(change.order, assigned_at=assigned_at, picked_up_at=change.now)
+    picked_up = _noted(
+        change.order, assigned_at=assigned_at, picked_up_at=change.now, released=None
+    )
     return _told(change, picked_up, _leave(picked_up))
+
+
+def kept(order: Order, pick_up: PickUp, now: Instant, policy: Policy) -> Step[Order | None]:
+    """Give the order back to the courier it was taken from, who had collected it before he heard.
+
+    Whoever was to have it in his place is let go first, so that it has one courier at a time.
+    """
+    freed: tuple[Effect, ...] = _offer_freed(order)
+    held = order.delivery
+    if held.status is not DeliveryStatus.PENDING:
+        assert held.offer_id is not None
+        is_offered = held.status is DeliveryStatus.OFFERED
+        cause = CloseOffer(held.offer_id) if is_offered else Release(order.version)
+        search = followed(order, cause, now, policy)
+        assert search.state is not None
+        order, freed = search.state, (*freed, *_without_reply(search))
+    his = _noted(order, courier_id=pick_up.courier_id, offer_id=pick_up.offer_id)
+    picked_up = followed(his, pick_up, now, policy)
+    return Step(picked_up.state, (*freed, *picked_up.effects))
 
 
 def _delivered(change: _Change) -> Step[Order | None]:

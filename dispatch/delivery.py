@@ -189,7 +189,13 @@ DELIVERY_LEGAL: Mapping[DeliveryStatus, Mapping[type[Struct], DeliveryStatus]] =
         Reject: _S.CANCELED,
         Lapse: _S.CANCELED,
     },
-    _S.PENDING: {Claim: _S.OFFERED, Cancel: _S.CANCELED, GiveUp: _S.CANCELED},
+    # A courier it was just taken from may have it in his bag already.
+    _S.PENDING: {
+        Claim: _S.OFFERED,
+        PickUp: _S.PICKED_UP,
+        Cancel: _S.CANCELED,
+        GiveUp: _S.CANCELED,
+    },
     # A courier who took the offer may be heard before the offer itself is.
     _S.OFFERED: {
         Assign: _S.ASSIGNED,
@@ -261,7 +267,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `pickup` is where the food is to be fetched: the restaurant, or where another courier hands it
     over. `declined_by` holds at most DECLINED_MAX couriers. `attention` says why operations should
-    look at it, empty when they need not.
+    look at it, empty when they need not. `released` is the courier it was last taken back from, and
+    by which offer he had it: should he have collected it before he heard, it stays his.
     """
 
     status: DeliveryStatus = DeliveryStatus.SCHEDULED
@@ -274,3 +281,4 @@ class Delivery(Struct, frozen=True, kw_only=True):
     picked_up_at: Instant | None = None
     ended_at: Instant | None = None
     attention: str = ""
+    released: tuple[CourierId, OfferId] | None = None

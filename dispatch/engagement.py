@@ -22,6 +22,7 @@ from dispatch.delivery import LoseCourier
 from dispatch.heading import dropping, is_driving, onward, rested, route_news
 from dispatch.ids import Instant, OfferId, OrderId
 from dispatch.invitation import (
+    RELEASED,
     Ask,
     Claimed,
     Disengage,
@@ -159,6 +160,8 @@ def _withdrawn(
 ) -> Step[Courier | None]:
     if not any(_is_meant(message, task) for task in courier.tasks):
         return Step(courier)
+    if message.reason == RELEASED and message.order_id in courier.carried:
+        return Step(courier)  # The order has heard, or will, that it is in his bag.
     left = rested(dropping(courier, (message.order_id,)))
     under_way, effects = onward(courier, left, now, policy)
     return Step(under_way, (*effects, route_news(under_way)))

@@ -58,6 +58,10 @@ class Disengage(Struct, frozen=True, tag="courier.disengage"):
     offer_id: OfferId
 
 
+RELEASED = "order.release"
+"""The reason of a withdrawal for a better plan, which comes too late for who has collected."""
+
+
 class Withdraw(Struct, frozen=True, tag="courier.withdraw"):
     """To the courier: this order is not yours, or not any more.
 

@@ -14,7 +14,7 @@ side) and `dispatch.delivery` (the courier's), and what then follows in `dispatc
 
 from msgspec import Struct
 
-from dispatch.consequences import followed, reached
+from dispatch.consequences import followed, kept, reached
 from dispatch.delivery import (
     DELIVERY_DONE,
     DELIVERY_LEGAL,
@@ -161,6 +161,8 @@ def step(order: Order | None, message: Message, now: Instant, policy: Policy) ->
         return _woken(order, now, policy)
     if reached(order, type(message)) is None:
         return _late(order, message)
+    if isinstance(message, PickUp) and _has_it(order, message):
+        return kept(order, message, now, policy)
     if code := _objection(order, message):
         return _denied(order, message, code)
     return followed(order, message, now, policy)
@@ -241,6 +243,14 @@ def _objection(order: Order, message: Message) -> Code | None:
             return Code.INVALID
         case _:
             return None
+
+
+def _has_it(order: Order, message: PickUp) -> bool:
+    """Tell whether a courier from whom it was taken back had collected it before he heard."""
+    return not _is_his(order, message) and order.delivery.released == (
+        message.courier_id,
+        message.offer_id,
+    )
 
 
 _SPOKEN_FOR = (LoseCourier, HandToCustomer, Discard, Return)

@@ -174,7 +174,7 @@ class Court:
             case Decline():
                 return any(one.stage is offer.Stage.DECLINED for one in history.closed[key])
             case Collect(order_ids):
-                return all(self._carried_by(order_id, key) for order_id in order_ids)
+                return all(self._collected_by(order_id, key) for order_id in order_ids)
             case Deliver(order_id):
                 return self._delivered_by(order_id, key)
             case StartShift():
@@ -184,9 +184,11 @@ class Court:
             case _:
                 return True
 
-    def _carried_by(self, order_id: OrderId, courier_id: str) -> bool:
+    def _collected_by(self, order_id: OrderId, courier_id: str) -> bool:
+        """Tell whether it was in his bag; one that was called off meanwhile stays called off."""
         return any(
-            one.delivery_status in CARRYING and one.courier_id == courier_id
+            one.status is OrderStatus.CANCELED
+            or (one.delivery_status in CARRYING and one.courier_id == courier_id)
             for one in self._history.moved[order_id]
         )
 

@@ -177,6 +177,7 @@ ORDERS = Machine[Order](
         one.wanted_at,
         one.delivery.attention,
         one.give_up_at is None,
+        one.delivery.released is None,
     ),
     fitting=_order_words,
     message=order.Message,

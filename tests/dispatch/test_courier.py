@@ -7,6 +7,8 @@ from dispatch import courier, route
 from dispatch.courier import (
     LEGAL,
     TASKS_MAX,
+    Arrive,
+    Collect,
     Courier,
     CourierHeard,
     CourierQuieted,
@@ -471,6 +473,18 @@ def test_a_courier_may_be_diverted_where_policy_says_so() -> None:
     heading = sure(sure(diverted.state).heading)
     assert (heading.restaurant_id, heading.origin) == (OTHER_RESTAURANT, DOOR)
     assert tells(diverted.effects, "order") == ((OTHER_ORDER, said(Depart, offer_id=OTHER_OFFER)),)
+
+
+def test_a_withdrawal_for_a_better_plan_comes_too_late_for_who_has_collected() -> None:
+    waiting = sure(engaged(a_courier(), a_task()).state)
+    there = sure(heard(waiting, Arrive(restaurant_id=RESTAURANT)).state)
+    loaded = sure(heard(there, Collect((ORDER,))).state)
+
+    released = heard(loaded, Withdraw(ORDER, "order.release", OFFER))
+    canceled = heard(loaded, Withdraw(ORDER, "by-customer", OFFER))
+
+    assert released == Step(loaded)
+    assert sure(canceled.state).carried == ()
 
 
 def test_a_courier_who_waits_for_one_more_order_leaves_when_it_is_withdrawn() -> None:

@@ -53,6 +53,7 @@ from tests.dispatch.builders import (
     a_place,
     an_assigned_order,
     an_order,
+    answers,
     later,
     refusals,
     said,
@@ -349,6 +350,51 @@ def test_an_order_taken_back_from_its_courier_is_looked_for_again() -> None:
     assert freed.delivery.courier_id is None
     assert freed.version == state.version + 1
     assert tells(step.effects, "courier") == ((COURIER, Withdraw(ORDER, "order.release", OFFER)),)
+
+
+def test_an_order_taken_back_stays_with_the_courier_who_had_collected_it_before_he_heard() -> None:
+    state = an_assigned_order(said(ArriveAtPickup))
+    freed = sure(heard(state, Release(state.version)).state)
+
+    step = heard(freed, said(PickUp))
+
+    his = sure(step.state).delivery
+    assert (his.status, his.courier_id, his.offer_id) == (
+        DeliveryStatus.PICKED_UP,
+        COURIER,
+        OFFER,
+    )
+    assert answers(step.effects) == (Accepted(),)
+    assert tells(step.effects, "courier") == ()
+
+
+def test_whoever_was_to_have_it_in_his_place_is_let_go_before() -> None:
+    state = an_assigned_order(said(ArriveAtPickup))
+    freed = sure(heard(state, Release(state.version)).state)
+    claim = a_claim(version=freed.version, offer_id=OTHER_OFFER, courier_id=OTHER_COURIER)
+    offered = sure(heard(freed, claim).state)
+    assigned = sure(heard(offered, Assign(OTHER_OFFER, OTHER_COURIER)).state)
+
+    from_offer, from_courier = (heard(one, said(PickUp)) for one in (offered, assigned))
+
+    assert sure(from_offer.state).delivery.courier_id == COURIER
+    assert tells(from_offer.effects, "offer") == ((OTHER_OFFER, Unclaimed(ORDER)),)
+    assert sure(from_courier.state).delivery.courier_id == COURIER
+    withdrawn = Withdraw(ORDER, "order.release", OTHER_OFFER)
+    assert tells(from_courier.effects, "courier") == ((OTHER_COURIER, withdrawn),)
+    facts = [effect.fact for effect in from_courier.effects if isinstance(effect, Record)]
+    moved = [fact for fact in facts if isinstance(fact, OrderMoved)]
+    assert [one.courier_id for one in moved] == [None, COURIER]
+
+
+def test_a_courier_it_was_not_taken_from_cannot_pick_up_what_is_looked_for() -> None:
+    state = an_assigned_order(said(ArriveAtPickup))
+    freed = sure(heard(state, Release(state.version)).state)
+
+    step = heard(freed, PickUp(courier_id=OTHER_COURIER, offer_id=OFFER))
+
+    assert step.state is freed
+    assert refusals(step.effects) == (Code.NOT_YOURS,)
 
 
 def test_an_order_that_moved_on_is_not_taken_back() -> None:

@@ -16,6 +16,7 @@ from dispatch.delivery import (
     Due,
     GiveUp,
     Lapse,
+    PickUp,
 )
 from dispatch.ids import Instant
 from dispatch.invitation import Claimed, Unclaimed, Withdraw
@@ -64,9 +65,16 @@ def allowed(state: Order, cause: type[Struct]) -> tuple[OrderStatus, DeliverySta
     in_kitchen = any(cause in row for row in ORDER_LEGAL.values())
     in_delivery = any(cause in row for row in DELIVERY_LEGAL.values())
     is_barred = (in_kitchen and cause not in kitchen) or (in_delivery and cause not in delivery)
-    if is_barred or not (in_kitchen or in_delivery):
+    if is_barred or not (in_kitchen or in_delivery) or _is_nobody_s(state, cause):
         return None
     return kitchen.get(cause, state.status), delivery.get(cause, state.delivery.status)
+
+
+def _is_nobody_s(state: Order, cause: type[Struct]) -> bool:
+    """Tell whether there is no courier who could have collected an order that is looked for."""
+    held = state.delivery
+    is_free = held.status is DeliveryStatus.PENDING and held.released is None
+    return cause is PickUp and is_free
 
 
 def led_to(state: Order, cause: type[Struct]) -> tuple[OrderStatus, DeliveryStatus] | None:
