@@ -32,7 +32,7 @@ class ClusterLimits(Struct, frozen=True, kw_only=True):
 
     backoff_s: Seconds = 0.02
     """Longest wait before the second try; each further one is twice as long."""
-    backoff_s_max: Seconds = 0.2
+    backoff_s_max: Seconds = 0.1
     """Longest wait before any try."""
     where_s: Seconds = 0.3
     """Time a node has to say who owns a shard, its link included, before another is asked."""

@@ -7,6 +7,7 @@ the first question, and ends when its input does, so that it cannot outlive its 
 dies or is late is ended, the round is given up, and another is started.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -210,5 +211,13 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def main() -> None:
+    """Be the worker of whoever holds the other ends; a node that died has no more questions."""
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Nothing more to flush to.
+
+
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    main()

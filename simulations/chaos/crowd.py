@@ -4,6 +4,7 @@ Each person has a device of his own. What is asked is asked with the same messag
 answer, wherever its actor has gone meanwhile.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import count
@@ -72,6 +73,8 @@ class Crowd:
         self.is_calm = False
         self.unfinished = 0
         """Things that were begun and have not come to their end."""
+        self.waiting: Counter[ShardId] = Counter()
+        """Asks that are open, by shard."""
         self._nursery, self._client, self._markets = nursery, client, markets
         self._size, self._chance = size, chance
         self._numbers = count(1)
@@ -163,6 +166,15 @@ class Crowd:
         """Ask until there is an answer, with the same message each time."""
         began_s = steady_s()
         self.record.asked += 1
+        self.waiting[shard] += 1
+        try:
+            return await self._insisted(shard, kind, key, message, began_s)
+        finally:
+            self.waiting[shard] -= 1
+
+    async def _insisted(
+        self, shard: ShardId, kind: str, key: str, message: Struct, began_s: float
+    ) -> Accepted | Refused:
         while True:
             answer = await self._answer(shard, kind, key, message)
             if isinstance(answer, Accepted):

@@ -322,6 +322,7 @@ class _Scene:
                 break
             await trio.sleep(0.5)
         told = f"{len(left)} orders, {crowd.unfinished} doings, {outbox} tells did not end"
+        told += f"; asks open by shard: {dict(crowd.waiting)}, heads: {self._vigil.sights}"
         return (told, *[f"{order_id} is still {how}" for order_id, how in list(left.items())[:5]])
 
     async def _judged(self, record: Record, orders: int, unfinished: Sequence[str]) -> Report:
