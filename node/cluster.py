@@ -25,6 +25,8 @@ type Seconds = Annotated[float, Meta(gt=0, le=60)]
 type Place = ShardId | MarketId
 
 LINK = LinkLimits()
+LEFT_S_MIN = 0.001
+"""No ask is sent with less time than this: a peer takes none for a frame it cannot read."""
 
 
 class ClusterLimits(Struct, frozen=True, kw_only=True):
@@ -40,6 +42,8 @@ class ClusterLimits(Struct, frozen=True, kw_only=True):
     """Time for which a node that did not answer is not dialled and is asked last."""
     look_s: Seconds = 0.5
     """Silence of a feed after which it goes where asks have found the shard meanwhile."""
+    nodes_max: Annotated[int, Meta(ge=1)] = 1_000
+    """Addresses of nodes that are remembered."""
     places_max: Annotated[int, Meta(ge=1)] = 100_000
     """Shards and markets whose owners are remembered; with more, all are forgotten."""
 
@@ -78,6 +82,16 @@ class ClusterClient:
         self._shunned_until: dict[str, float] = {}
         self._owners: dict[Place, Owner] = {}
 
+    def meet(self, addresses: Iterable[str]) -> None:
+        """Take these for the nodes there are, besides those that nodes themselves name.
+
+        For whoever finds nodes by a directory of his own: all of those known here may be gone.
+        """
+        self._named = tuple(addresses)
+        self._known = dict.fromkeys((*self._named, *self._known))
+        while len(self._known) > self._limits.nodes_max:
+            self._known.popitem()
+
     async def ask(
         self, place: Place, kind: str, key: str, message: Struct, timeout_s: float
     ) -> Accepted | Refused:
@@ -88,7 +102,7 @@ class ClusterClient:
         written = encode(message)
         with trio.fail_after(timeout_s) as scope:
             for pause_s in self._pauses_s():
-                left_s = max(0.0, min(ASK_S_MAX, scope.deadline - trio.current_time()))
+                left_s = max(LEFT_S_MIN, min(ASK_S_MAX, scope.deadline - trio.current_time()))
                 outcome = await self._tried(place, kind, key, written, left_s)
                 if isinstance(outcome, Failed):
                     raise ActorFailed(outcome.reason)

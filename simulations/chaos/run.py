@@ -56,6 +56,7 @@ HEAL_S_MAX = 30.0
 CALM_S_MAX = 120.0
 """Time in which everything has to come to its end once nothing is struck any more."""
 PROBE_S = 0.01
+MEET_S = 0.5
 SETTLE_S = 3.0
 """Time in which the last messages of every feed reach their devices."""
 
@@ -182,6 +183,7 @@ class _Scene:
             client = ClusterClient(nursery, addresses, secret, Random(self._chance.random()))
             crowd = Crowd(nursery, client, places, self._plan.size, Random(self._chance.random()))
             nursery.start_soon(self._vigil.run)
+            nursery.start_soon(self._introduce, client)
             self._crowd, self._client = crowd, client
             await crowd.populate()
             self._tell(f"{self._plan.shards} cities are open; striking now")
@@ -190,6 +192,13 @@ class _Scene:
             unfinished = await self._calmed(crowd)
             nursery.cancel_scope.cancel()
         return await self._judged(crowd.record, orders, unfinished)
+
+    async def _introduce(self, client: ClusterClient) -> None:
+        """Tell the clients which nodes there are, as a directory of services would."""
+        while True:
+            members = self._fleet.members
+            client.meet([one.announcement.address for one in members if one.announcement])
+            await trio.sleep(MEET_S)
 
     async def _strike_while(self, nursery: trio.Nursery) -> int:
         """Deal blows for as long as orders are placed."""
@@ -322,7 +331,7 @@ class _Scene:
                 break
             await trio.sleep(0.5)
         told = f"{len(left)} orders, {crowd.unfinished} doings, {outbox} tells did not end"
-        told += f"; asks open by shard: {dict(crowd.waiting)}, heads: {self._vigil.sights}"
+        told += f"; asks open by shard: {dict(crowd.waiting)}"
         return (told, *[f"{order_id} is still {how}" for order_id, how in list(left.items())[:5]])
 
     async def _judged(self, record: Record, orders: int, unfinished: Sequence[str]) -> Report:

@@ -93,6 +93,25 @@ async def test_a_client_asks_on_while_nobody_owns_the_shard() -> None:
     assert answer == Accepted()
 
 
+async def test_a_client_whose_nodes_are_all_gone_asks_those_it_is_introduced_to() -> None:
+    gone, heir = Desk(), Desk()
+    async with alive() as nursery:
+        first, second = await answering(nursery, gone), await answering(nursery, heir)
+        pointing(gone, first)
+        pointing(heir, second)
+        client = clustered(nursery, first)
+        await client.ask(SHARD, "order", "o1", MESSAGE, 2.0)
+        first.cut()
+        with pytest.raises(trio.TooSlowError):
+            await client.ask(SHARD, "order", "o2", MESSAGE, 0.2)
+
+        client.meet([second.address])
+        answer = await client.ask(SHARD, "order", "o2", MESSAGE, 3.0)
+
+    assert answer == Accepted()
+    assert [ask.key for ask in heir.asked] == ["o2"]
+
+
 async def test_a_node_that_dies_with_the_question_is_asked_no_more_but_its_successor_is() -> None:
     dying, heir = Desk(), Desk()
     async with alive() as nursery:
