@@ -27,7 +27,7 @@ def chaos(
     minutes: Annotated[float, typer.Option(min=0.1, max=600, help="How long.")] = 2.0,
     kill: Annotated[str, typer.Option(help=f"Of {', '.join(NAMED)}.")] = "nodes,redis,postgres",
     stall: Annotated[bool, typer.Option("--stall", help="Stop nodes for 10 s too.")] = False,
-    every_s: Annotated[float, typer.Option("--every", min=0.5, help="Seconds a blow.")] = 4.0,
+    every_s: Annotated[float, typer.Option("--every", min=0.5, help="Seconds a blow.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="The order of the blows.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -68,7 +68,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rate_s: float = 50.0
     seconds: float = 120.0
     shards: int = 6
-    blow_s: float = 4.0
+    blow_s: float = 3.0
     """Time between two blows, if the first is healed by then."""
     harm: Harm = Harm()
     size: Size = Size()

@@ -9,26 +9,22 @@ from random import Random
 
 import msgspec
 import trio
-from msgspec import Struct
 
-from dispatch.courier import OfferGone, OfferMade, RouteChanged
-from dispatch.order import Fact
-from dispatch.restaurant import OrderRequested, RestaurantMoved
 from simulations.faults.cluster import Listening, Node
 from simulations.faults.witness import Witness
+from simulations.people import News
 
 STAYS_S = (10.0, 60.0)
 NOTICES_S = 1.0
 """A device whose node has died notices after so long."""
 
-type News = Fact | OfferMade | OfferGone | RouteChanged | OrderRequested | RestaurantMoved
 _news = msgspec.msgpack.Decoder[News](News)
 
 
 class Device:
     """One person's place in the feed."""
 
-    def __init__(self, person: str, hear: Callable[[Struct], None], witness: Witness) -> None:
+    def __init__(self, person: str, hear: Callable[[News], None], witness: Witness) -> None:
         """Hand each message to `hear`."""
         self.person = person
         self.cursor = 0

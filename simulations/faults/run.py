@@ -27,7 +27,7 @@ from simulations.faults.journal import Guard
 from simulations.faults.network import Wire
 from simulations.faults.plan import Blow, Fault, Plan, Weather, planned
 from simulations.faults.process import Holding, Process
-from simulations.faults.town import SPEED_MPS, Spec, Town, market_id
+from simulations.faults.town import PACE, Spec, Town, market_id
 from simulations.faults.witness import Broken, Witness
 from simulations.world import deterministic
 
@@ -246,6 +246,6 @@ def _market(shard: ShardId) -> Market:
     return Market(
         market_id=market_id(shard),
         policy=POLICY,
-        travel=StraightLine(speed_mps=SPEED_MPS),
+        travel=StraightLine(speed_mps=PACE.speed_mps),
         solver="nearest",
     )
