@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Struct
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
+SHOWN_MAX = 40
+"""Characters of a cell that a message shows."""
 NUMBER_MAX = 1e7
 MINUTE_MAX = 7 * 24 * 60.0
 """A day has one night after it; later than a week from its midnight is a slip of the pen."""
@@ -95,9 +97,9 @@ class _Row:
         try:
             value = float(cell)
         except ValueError:
-            raise self.wrong(f"{column} must be a number, not {cell!r}") from None
+            raise self.wrong(f"{column} must be a number, not {_shown(cell)}") from None
         if not isfinite(value) or abs(value) > NUMBER_MAX:
-            raise self.wrong(f"{column} must lie within ±{NUMBER_MAX:.0f}, not {cell!r}")
+            raise self.wrong(f"{column} must lie within ±{NUMBER_MAX:.0f}, not {_shown(cell)}")
         return value
 
     def amount(self, column: str) -> float:
@@ -170,7 +172,7 @@ def _unique[R: Courier | Order | Restaurant](
         one = read(row)
         if before := named.get(one.id):
             again = "is there twice" if before == columns[0] else f"is the id of a {before} too"
-            raise row.wrong(f"the {columns[0]} {one.id!r} {again}; ids must be unique")
+            raise row.wrong(f"the {columns[0]} {_shown(one.id)} {again}; ids must be unique")
         named[one.id] = columns[0]
         yield one
 
@@ -181,7 +183,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[_Row]:
     for column in header:
         if column not in columns:
             raise BadInstance(
-                f"{path}, line 1: unknown column {column!r}; expected {_list(columns)}"
+                f"{path}, line 1: unknown column {_shown(column)}; expected {_list(columns)}"
             )
     for column in columns:
         if header.count(column) != 1:
@@ -193,6 +195,11 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[_Row]:
                 f"{path}, line {number}: {len(cells)} cells, but the header has {len(header)}"
             )
         yield _Row(path, number, dict(zip(header, cells, strict=True)))
+
+
+def _shown(text: str) -> str:
+    """Return what a file says as a message may show it, however long it is."""
+    return repr(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}...")
 
 
 def _list(columns: Iterable[str]) -> str:
@@ -237,7 +244,7 @@ def _order(row: _Row, restaurants: frozenset[str]) -> Order:
         row.minute("ready_time"),
     )
     if order.restaurant not in restaurants:
-        raise row.wrong(f"the restaurant {order.restaurant!r} is not in restaurants.txt")
+        raise row.wrong(f"the restaurant {_shown(order.restaurant)} is not in restaurants.txt")
     if order.ready_min < order.placed_min:
         raise row.wrong(
             f"ready_time {order.ready_min:g} is before placement_time {order.placed_min:g}"

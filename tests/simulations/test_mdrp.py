@@ -66,6 +66,26 @@ def test_what_is_wrong_is_said_in_one_sentence_with_file_and_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (1, "order\tx\ty\tplacement_time\trestaurant\t" + "r" * 1_000_000),
+        (3, "o1\t" + "9" * 999 + "x\t2\t3\tr1\t9"),
+        (3, "o1\t1\t2\t3\t" + "r" * 1_000_000 + "\t9"),
+    ],
+)
+def test_rubbish_of_any_length_is_told_shortly(tmp_path: Path, line: int, text: str) -> None:
+    folder = write_instance(tmp_path / "bad")
+    lines = (folder / "orders.txt").read_text().split("\n")
+    lines[line - 1] = text
+    (folder / "orders.txt").write_text("\n".join(lines))
+
+    with pytest.raises(BadInstance) as caught:
+        read_instance(folder)
+
+    assert len(str(caught.value)) < 300 + len(str(folder))
+
+
 def test_a_file_that_is_not_text_or_not_there_is_said_plainly(tmp_path: Path) -> None:
     folder = write_instance(tmp_path / "bad")
     (folder / "orders.txt").write_bytes(b"order\tx\n\xff\xfe")
