@@ -38,6 +38,19 @@ class Code(StrEnum):
     NOT_AT_STOP = "not-at-stop"
     MOVED = "moved"
     INVALID = "invalid"
+    MALFORMED = "malformed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    NOT_ACCEPTABLE = "not-acceptable"
+    STALE_ETAG = "stale-etag"
+    TOO_LARGE = "too-large"
+    UNSUPPORTED_MEDIA = "unsupported-media"
+    KEY_REUSED = "key-reused"
+    KEY_PENDING = "key-pending"
+    RATE_LIMITED = "rate-limited"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
 
 
 class Record(Struct, frozen=True, gc=False):

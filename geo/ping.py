@@ -27,7 +27,7 @@ NEVER = -(2**62)
 """Stands for "not yet" in columns of instants, far from both ends of their range."""
 
 
-class Ping(Struct, frozen=True, gc=False):
+class Ping(Struct, frozen=True, array_like=True, gc=False):
     """One location report: degrees, metres a second, and when it was measured."""
 
     lat: float

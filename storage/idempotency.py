@@ -1,13 +1,14 @@
 """Requests that are answered once: the same key gives the same answer for a day.
 
 Whoever serves a request claims its key first. A claim that is never finished, because its server
-died, may be taken over by the same request after a while; doing the work again is harmless, since
-what stands behind it is told apart by ids of its own. A key is only good for the request it came
+died, may be taken over by the same request after a while. It is still the same claim, made at the
+same instant: doing its work again is harmless, because what that makes has ids made of the claim. A key is only good for the request it came
 with: one that differs is told so, and gets neither the answer nor a second try.
 """
 
 from msgspec import Struct
 
+from dispatch.ids import Instant
 from storage.database import Database
 from storage.queries import queries
 
@@ -19,7 +20,9 @@ CLAIM_S = 30.0
 
 
 class Claimed(Struct, frozen=True):
-    """The request is new: serve it, then `finish`."""
+    """Serve the request, then `finish`. The claim was made at `began_at`, perhaps by another."""
+
+    began_at: Instant
 
 
 class Pending(Struct, frozen=True):
@@ -57,7 +60,7 @@ class Idempotency:
                 SQL["claim"], scope, key, digest, self._kept_s, self._claim_s
             )
         )
-        return Claimed() if claimed else await self._found(scope, key, digest)
+        return Claimed(claimed) if claimed else await self._found(scope, key, digest)
 
     async def finish(self, scope: str, key: str, digest: bytes, answer: Answered) -> bool:
         """Keep the answer; False when the claim is gone or another has answered."""
@@ -67,6 +70,10 @@ class Idempotency:
             )
         )
         return _count(done) == 1
+
+    async def give_way(self, scope: str, key: str, digest: bytes) -> None:
+        """Let the same request be served by another at once, since what was done is not known."""
+        await self._database.call(lambda there: there.execute(SQL["yield"], scope, key, digest))
 
     async def release(self, scope: str, key: str, digest: bytes) -> None:
         """Give a claim up, for a request that did nothing and may come again at once."""

@@ -46,6 +46,13 @@ create table deliveries (
     constraint deliveries_pkey PRIMARY KEY (delivery_id)
 ) with (fillfactor=65, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.02);
 
+create table door (
+    node text not null,
+    address text not null,
+    opened_at timestamp with time zone not null,
+    constraint door_pkey PRIMARY KEY (node)
+) with (fillfactor=70);
+
 create table fact (
     number bigint generated always as identity not null,
     shard bigint not null,
@@ -85,6 +92,7 @@ create table idempotency (
     status integer,
     body bytea,
     created_at timestamp with time zone not null,
+    claimed_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
     constraint idempotency_pkey PRIMARY KEY (scope, key)
 ) with (fillfactor=70);
 
@@ -200,6 +208,8 @@ comment on table couriers is 'Where every courier works, and whether he does.';
 comment on table dead_letter is 'Messages whose handling failed, for operations to replay.';
 
 comment on table deliveries is 'The courier''s side of every order as last committed.';
+
+comment on table door is 'Where each node takes requests and sockets, as clients reach it.';
 
 comment on table fact is 'What happened, for ever; by number in the order of the commits.';
 

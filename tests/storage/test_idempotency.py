@@ -25,7 +25,7 @@ async def test_a_request_that_comes_again_gets_the_first_answer(database: str) -
         is_kept = await idempotency.finish(*KEY, ANSWER)
         again = await idempotency.claim(*KEY)
 
-    assert first == Claimed()
+    assert isinstance(first, Claimed)
     assert meanwhile == Pending()
     assert is_kept
     assert again == ANSWER
@@ -40,7 +40,7 @@ async def test_a_key_is_of_no_use_to_another_request(database: str) -> None:
         elsewhere = await idempotency.claim("cus_2 place", *OTHER[1:])
 
     assert [while_open, afterwards] == [Reused(), Reused()]
-    assert elsewhere == Claimed()
+    assert isinstance(elsewhere, Claimed)
 
 
 async def test_an_answer_is_not_replaced_by_a_later_one(database: str) -> None:
@@ -61,19 +61,29 @@ async def test_a_claim_given_up_is_free_at_once(database: str) -> None:
         await idempotency.release(*KEY)
         again = await idempotency.claim(*KEY)
 
-    assert again == Claimed()
+    assert isinstance(again, Claimed)
+
+
+async def test_a_request_given_way_to_is_still_the_one_that_came_first(database: str) -> None:
+    async with keys(database) as idempotency:
+        first = await idempotency.claim(*KEY)
+        await idempotency.give_way(*KEY)
+        again = await idempotency.claim(*KEY)
+
+    assert isinstance(first, Claimed)
+    assert again == first
 
 
 async def test_a_claim_whose_server_died_is_taken_over_by_the_same_request_only(
     database: str,
 ) -> None:
     async with keys(database, claim_s=0) as idempotency:
-        await idempotency.claim(*KEY)
+        first = await idempotency.claim(*KEY)
         another = await idempotency.claim(*OTHER)
         again = await idempotency.claim(*KEY)
 
     assert another == Reused()
-    assert again == Claimed()
+    assert again == first
 
 
 async def test_a_key_is_forgotten_when_its_day_is_over(database: str) -> None:
@@ -83,5 +93,5 @@ async def test_a_key_is_forgotten_when_its_day_is_over(database: str) -> None:
         replaced = await idempotency.claim(*OTHER)
         forgotten = [await idempotency.forget_old() for _ in range(2)]
 
-    assert replaced == Claimed()
+    assert isinstance(replaced, Claimed)
     assert forgotten == [1, 0]

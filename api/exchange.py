@@ -1,0 +1,264 @@
+"""One request from its bytes to its answer: the same way for every endpoint.
+
+Who asks, whether he may, whether he asks too often, what he sent, whether he sent it before; then
+the endpoint; then its answer in the notation that he reads. What goes wrong is raised as `Declined`
+at the step that finds it, and told by `api.app` as a problem.
+
+A POST or PATCH under an `Idempotency-Key` is done once. Its effects carry ids that are made of the
+claim on the key, so that doing it again after a crash is the same thing once more; its answer is
+kept with the claim, and given to whoever sends the same request again.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import trio
+from quart import Request, Response
+from werkzeug.datastructures import Headers
+
+from api.endpoint import Call, Endpoint
+from api.ports import Edge
+from api.replies import Declined, Flaw, Reply
+from dispatch.ids import Instant
+from dispatch.step import Code
+from services.accounts.principal import ANONYMOUS, Principal
+from storage.database import DatabaseUnreachable
+from storage.idempotency import Answered, Claimed, Pending
+
+JSON = "application/json"
+MSGPACK = "application/msgpack"
+FORM = "application/x-www-form-urlencoded"
+KEY_CHARS_MAX = 255
+SEED_BYTES = 16
+CLAIM_S = 2.0
+"""Time to say what became of a claim, also when the request was given up."""
+
+_POINTER = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
+_encode_json = msgspec.json.Encoder(order="deterministic").encode
+_encode_msgpack = msgspec.msgpack.Encoder().encode
+
+
+async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: str) -> Response:
+    """Return the answer to a request; raises `Declined`."""
+    principal = await _principal(edge, request)
+    headers = await _within_limits(endpoint, edge, principal, request)
+    _check_scope(endpoint, principal)
+    writes = _notation(request)
+    written = await request.get_data(as_text=False, cache=False)
+    body = _body(endpoint, request, written)
+    query = _query(endpoint, request)
+    async with _once(endpoint, edge, principal, request, written) as once:
+        if once.answered is not None:
+            headers["Idempotent-Replayed"] = "true"
+            return _response(once.answered.status, once.answered.body, writes, headers)
+        call = Call[Any, Any](
+            edge=edge,
+            principal=principal,
+            path=request.view_args or {},
+            query=query,
+            body=body,
+            request_id=request_id,
+            peer=request.remote_addr or "",
+            headers={name.lower(): value for name, value in request.headers},
+            began_at=once.began_at,
+            seed=once.seed,
+        )
+        reply = await endpoint.act(call)
+        status = reply.status if reply.status != 200 else endpoint.status
+        shown = b"" if reply.value is None else _encode_json(reply.value)
+        once.done = Answered(status, shown)
+    headers.update(reply.headers)
+    return _shown(request, reply, status, shown, writes, headers)
+
+
+async def _principal(edge: Edge, request: Request) -> Principal:
+    """Return who asks: somebody known, or nobody in particular."""
+    given = request.headers.get("Authorization", "")
+    if not given:
+        return ANONYMOUS
+    kind, _, bearer = given.partition(" ")
+    if kind.lower() == "basic" and request.path == "/v1/oauth/token":
+        return ANONYMOUS  # A client that names itself in the standard's own way.
+    found = await edge.accounts.find_principal(bearer.strip()) if kind.lower() == "bearer" else None
+    if found is None:
+        raise Declined(
+            Code.UNAUTHENTICATED,
+            "the token or key is wrong, ended or expired: sign in again",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        )
+    return found
+
+
+def _check_scope(endpoint: Endpoint, principal: Principal) -> None:
+    if endpoint.scope is None or endpoint.scope in principal.scopes:
+        return
+    if principal is ANONYMOUS:
+        raise Declined(
+            Code.UNAUTHENTICATED,
+            "send `Authorization: Bearer` with a token or an API key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    raise Declined(
+        Code.FORBIDDEN,
+        f"this needs the scope {endpoint.scope}",
+        headers={
+            "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{endpoint.scope}"'
+        },
+    )
+
+
+async def _within_limits(
+    endpoint: Endpoint, edge: Edge, principal: Principal, request: Request
+) -> Headers:
+    """Return headers that tell what is left of the limit."""
+    who = principal.subject or f"ip:{request.remote_addr}"
+    left = await edge.limits.take(who, endpoint.group)
+    told = {
+        "RateLimit-Limit": str(left.limit),
+        "RateLimit-Remaining": str(left.remaining),
+        "RateLimit-Reset": str(round(left.reset_s)),
+    }
+    if not left.is_allowed:
+        raise Declined(
+            Code.RATE_LIMITED,
+            f"at most {left.limit} at once: wait {left.retry_s:.0f} s",
+            retry_s=left.retry_s,
+            headers=told,
+        )
+    return Headers(told)
+
+
+def _notation(request: Request) -> str:
+    best = request.accept_mimetypes.best_match([JSON, MSGPACK], default=None)
+    if best is None and request.accept_mimetypes:
+        raise Declined(Code.NOT_ACCEPTABLE, f"answers are {JSON} or {MSGPACK}")
+    return best or JSON
+
+
+def _body(endpoint: Endpoint, request: Request, written: bytes) -> Any:  # noqa: ANN401
+    """Return the body as the endpoint's type."""
+    if endpoint.body is None:
+        return None
+    given = request.mimetype or JSON
+    takes = (FORM, JSON) if endpoint.takes_form else (JSON, MSGPACK)
+    if given not in takes:
+        raise Declined(Code.UNSUPPORTED_MEDIA, f"send {' or '.join(takes)}, not {given[:64]!r}")
+    try:
+        match given:
+            case "application/x-www-form-urlencoded":
+                return _form(endpoint.body, written)
+            case "application/msgpack":
+                return msgspec.msgpack.decode(written, type=endpoint.body)
+            case _:
+                return msgspec.json.decode(written, type=endpoint.body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), "") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Declined(Code.MALFORMED, f"the body cannot be read: {error}"[:280]) from error
+
+
+def _form(kind: type, written: bytes) -> Any:  # noqa: ANN401
+    from urllib.parse import parse_qsl  # noqa: PLC0415
+
+    given = dict(parse_qsl(written.decode(), max_num_fields=32))
+    return msgspec.convert(given, kind, strict=False)
+
+
+def _query(endpoint: Endpoint, request: Request) -> Any:  # noqa: ANN401
+    if endpoint.query is None:
+        return None
+    try:
+        return msgspec.convert(request.args.to_dict(), endpoint.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), "?") from error
+
+
+def _invalid(said: str, where: str) -> Declined:
+    """Tell what msgspec found, and where: ``... - at `$.lines[0].count` `` as `/lines/0/count`."""
+    found = _POINTER.search(said)
+    path = re.sub(r"[.\[]+", "/", found.group(1)).replace("]", "") if found else ""
+    told = _POINTER.sub("", said)
+    flaw = Flaw(f"{where}{path}", Code.INVALID, told)
+    return Declined(Code.INVALID, f"{path or 'the request'}: {told}", flaws=(flaw,))
+
+
+@dataclass(slots=True)
+class Once:
+    """A request under its key: what it was answered before, or what its ids are made of."""
+
+    began_at: Instant
+    seed: bytes
+    answered: Answered | None = None
+    done: Answered | None = None
+
+
+@asynccontextmanager
+async def _once(
+    endpoint: Endpoint, edge: Edge, principal: Principal, request: Request, written: bytes
+) -> AsyncGenerator[Once]:
+    """Claim the request's key for the block, and keep what it was answered."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or endpoint.verb not in {"POST", "PATCH"}:
+        yield Once(edge.now(), edge.entropy(SEED_BYTES))
+        return
+    if len(key) > KEY_CHARS_MAX:
+        raise Declined(Code.INVALID, f"an Idempotency-Key has at most {KEY_CHARS_MAX} characters")
+    scope = f"{principal.tenant_id}/{principal.subject}"
+    told = f"{endpoint.verb} {request.full_path} {request.mimetype}\n".encode()
+    digest = hashlib.sha256(told + written).digest()
+    claim = await edge.idempotency.claim(scope, key, digest)
+    match claim:
+        case Claimed(began_at):
+            seed = hashlib.sha256(f"{scope}\n{key}\n".encode() + digest).digest()
+            once = Once(began_at, seed)
+        case Answered():
+            yield Once(edge.now(), b"", answered=claim)
+            return
+        case Pending():
+            raise Declined(Code.KEY_PENDING, "the same request is being served: ask again", retry_s=1)
+        case _:
+            raise Declined(Code.KEY_REUSED, "this Idempotency-Key came with another request before")
+    try:
+        yield once
+    except Declined:
+        await edge.idempotency.release(scope, key, digest)  # It did nothing, and may come again.
+        raise
+    finally:
+        with trio.move_on_after(CLAIM_S, shield=True), suppress(DatabaseUnreachable):
+            if once.done is not None:
+                await edge.idempotency.finish(scope, key, digest, once.done)
+            else:
+                await edge.idempotency.give_way(scope, key, digest)
+
+
+def _shown(  # noqa: PLR0913, PLR0917 - what an answer is made of.
+    request: Request, reply: Reply[Any], status: int, shown: bytes, writes: str, headers: Headers
+) -> Response:
+    """Return the answer, or 304 for what the asker has already."""
+    etag = reply.etag
+    if request.method == "GET" and status == 200:
+        etag = etag or f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
+        headers.setdefault("Cache-Control", "private, no-cache")
+        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+        if etag in known:
+            headers["ETag"] = etag
+            return Response(b"", 304, headers)
+    if etag:
+        headers["ETag"] = etag
+    return _response(status, shown, writes, headers)
+
+
+def _response(status: int, shown: bytes, writes: str, headers: Headers) -> Response:
+    """Return what was written in JSON in the notation that is wanted."""
+    headers.setdefault("Cache-Control", "no-store")
+    headers.add("Vary", "Accept, Authorization")
+    if not shown:
+        return Response(b"", 204 if status == 200 else status, headers)
+    if writes == MSGPACK:
+        shown = _encode_msgpack(msgspec.json.decode(shown))
+    return Response(shown, status, headers, content_type=writes)
