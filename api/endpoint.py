@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import Any, Literal, get_args, get_type_hints
 
+from msgspec import Struct
+
 from api.ports import Edge
 from api.replies import Declined, Reply
 from dispatch.ids import Instant, prefixed
@@ -74,9 +76,9 @@ class Endpoint:
     verb: Verb
     path: str
     act: Act
-    body: type | None
-    query: type | None
-    returns: type | None
+    body: type[Struct] | None
+    query: type[Struct] | None
+    returns: type[Struct] | None
     status: int
     scope: Scope | None
     group: Group
@@ -158,5 +160,5 @@ class Endpoints:
         return declare
 
 
-def _none(named: Any) -> type | None:  # noqa: ANN401 - whatever an annotation may hold.
+def _none(named: Any) -> type[Struct] | None:  # noqa: ANN401 - whatever an annotation may hold.
     return None if named is type(None) else named

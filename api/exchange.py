@@ -11,13 +11,15 @@ kept with the claim, and given to whoever sends the same request again.
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import trio
+from msgspec import Struct
 from quart import Request, Response
 from werkzeug.datastructures import Headers
 
@@ -34,7 +36,10 @@ JSON = "application/json"
 MSGPACK = "application/msgpack"
 FORM = "application/x-www-form-urlencoded"
 KEY_CHARS_MAX = 255
+DETAIL_CHARS_MAX = 280
+FIELDS_MAX = 32
 SEED_BYTES = 16
+OK, NO_CONTENT, NOT_MODIFIED = 200, 204, 304
 CLAIM_S = 2.0
 """Time to say what became of a claim, also when the request was given up."""
 
@@ -50,6 +55,7 @@ async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: s
     _check_scope(endpoint, principal)
     writes = _notation(request)
     written = await request.get_data(as_text=False, cache=False)
+    assert isinstance(written, bytes)
     body = _body(endpoint, request, written)
     query = _query(endpoint, request)
     async with _once(endpoint, edge, principal, request, written) as once:
@@ -69,7 +75,7 @@ async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: s
             seed=once.seed,
         )
         reply = await endpoint.act(call)
-        status = reply.status if reply.status != 200 else endpoint.status
+        status = reply.status if reply.status != OK else endpoint.status
         shown = b"" if reply.value is None else _encode_json(reply.value)
         once.done = Answered(status, shown)
     headers.update(reply.headers)
@@ -134,13 +140,15 @@ async def _within_limits(
 
 
 def _notation(request: Request) -> str:
-    best = request.accept_mimetypes.best_match([JSON, MSGPACK], default=None)
-    if best is None and request.accept_mimetypes:
+    if not request.accept_mimetypes:
+        return JSON
+    best = request.accept_mimetypes.best_match([JSON, MSGPACK], default="")
+    if not best:
         raise Declined(Code.NOT_ACCEPTABLE, f"answers are {JSON} or {MSGPACK}")
-    return best or JSON
+    return best
 
 
-def _body(endpoint: Endpoint, request: Request, written: bytes) -> Any:  # noqa: ANN401
+def _body(endpoint: Endpoint, request: Request, written: bytes) -> object:
     """Return the body as the endpoint's type."""
     if endpoint.body is None:
         return None
@@ -149,27 +157,29 @@ def _body(endpoint: Endpoint, request: Request, written: bytes) -> Any:  # noqa:
     if given not in takes:
         raise Declined(Code.UNSUPPORTED_MEDIA, f"send {' or '.join(takes)}, not {given[:64]!r}")
     try:
-        match given:
-            case "application/x-www-form-urlencoded":
-                return _form(endpoint.body, written)
-            case "application/msgpack":
-                return msgspec.msgpack.decode(written, type=endpoint.body)
-            case _:
-                return msgspec.json.decode(written, type=endpoint.body)
+        return _READ[given](written, endpoint.body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), "") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Declined(Code.MALFORMED, f"the body cannot be read: {error}"[:280]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        told = f"the body cannot be read: {error}"[:DETAIL_CHARS_MAX]
+        raise Declined(Code.MALFORMED, told) from error
 
 
-def _form(kind: type, written: bytes) -> Any:  # noqa: ANN401
-    from urllib.parse import parse_qsl  # noqa: PLC0415
-
-    given = dict(parse_qsl(written.decode(), max_num_fields=32))
+def _form(written: bytes, kind: type[Struct]) -> Struct:
+    given = dict(parse_qsl(written.decode(), max_num_fields=FIELDS_MAX))
     return msgspec.convert(given, kind, strict=False)
 
 
-def _query(endpoint: Endpoint, request: Request) -> Any:  # noqa: ANN401
+type Read = Callable[[bytes, type[Struct]], Struct]
+
+_READ: Mapping[str, Read] = {
+    JSON: lambda written, kind: msgspec.json.decode(written, type=kind),
+    MSGPACK: lambda written, kind: msgspec.msgpack.decode(written, type=kind),
+    FORM: _form,
+}
+
+
+def _query(endpoint: Endpoint, request: Request) -> object:
     if endpoint.query is None:
         return None
     try:
@@ -220,9 +230,11 @@ async def _once(
             yield Once(edge.now(), b"", answered=claim)
             return
         case Pending():
-            raise Declined(Code.KEY_PENDING, "the same request is being served: ask again", retry_s=1)
+            told = "the same request is being served: ask again"
+            raise Declined(Code.KEY_PENDING, told, retry_s=1)
         case _:
-            raise Declined(Code.KEY_REUSED, "this Idempotency-Key came with another request before")
+            told = "this Idempotency-Key came with another request before"
+            raise Declined(Code.KEY_REUSED, told)
     try:
         yield once
     except Declined:
@@ -236,18 +248,19 @@ async def _once(
                 await edge.idempotency.give_way(scope, key, digest)
 
 
-def _shown(  # noqa: PLR0913, PLR0917 - what an answer is made of.
+def _shown(
     request: Request, reply: Reply[Any], status: int, shown: bytes, writes: str, headers: Headers
 ) -> Response:
     """Return the answer, or 304 for what the asker has already."""
     etag = reply.etag
-    if request.method == "GET" and status == 200:
+    if request.method == "GET" and status == OK:
         etag = etag or f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
         headers.setdefault("Cache-Control", "private, no-cache")
-        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+        named = request.headers.get("If-None-Match", "").split(",")
+        known = {tag.strip().removeprefix("W/") for tag in named}
         if etag in known:
             headers["ETag"] = etag
-            return Response(b"", 304, headers)
+            return Response(b"", NOT_MODIFIED, headers)
     if etag:
         headers["ETag"] = etag
     return _response(status, shown, writes, headers)
@@ -258,7 +271,7 @@ def _response(status: int, shown: bytes, writes: str, headers: Headers) -> Respo
     headers.setdefault("Cache-Control", "no-store")
     headers.add("Vary", "Accept, Authorization")
     if not shown:
-        return Response(b"", 204 if status == 200 else status, headers)
+        return Response(b"", NO_CONTENT if status == OK else status, headers)
     if writes == MSGPACK:
         shown = _encode_msgpack(msgspec.json.decode(shown))
     return Response(shown, status, headers, content_type=writes)

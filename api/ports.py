@@ -183,6 +183,8 @@ class Edge:
     idempotency: Idempotency
     doors: Doors
     is_ready: Callable[[], bool]
+    statistics: Callable[[], Struct] = Struct
+    """How the node stands: for operations, and for whoever measures it."""
 
     def now(self) -> Instant:
         """Return the present instant."""

@@ -122,10 +122,13 @@ class Reply[R](Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Page[R](Struct, frozen=True, kw_only=True):
-    """A stretch of a list; `next_cursor` is the `after` of the next one."""
+class Page[R](Struct, frozen=True, kw_only=True, rename={"items": "data"}):
+    """A stretch of a list; `next_cursor` is the `after` of the next one.
 
-    data: tuple[R, ...]
+    On the wire the stretch itself is called `data`, as integrators know it.
+    """
+
+    items: tuple[R, ...]
     has_more: bool
     next_cursor: str | None = None
 

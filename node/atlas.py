@@ -104,6 +104,10 @@ class Atlas:
         """Return the market of a shard."""
         return self._places.get(shard)
 
+    def find_at(self, where: LatLng) -> Place | None:
+        """Return the market whose land a place lies in."""
+        return self._by_cell.get(shard_of(cell_at(where.lat, where.lng)))
+
     def beyond(self, shard: ShardId, position: Position) -> Cross | None:
         """Tell a courier of the shard to cross, once none of his neighbour cells is at home.
 

@@ -18,6 +18,7 @@ from actors.kind import AnyKind
 from dispatch.ids import MarketId, ShardId
 from dispatch.lease import View
 from dispatch.step import Accepted, Code, Refused
+from geo.ping import Track
 from node.feeds import FeedHub, Listening
 from wire.link import Ask, Failed, Gone, Late, Outcome, Owner
 
@@ -35,8 +36,8 @@ class Askable(Protocol):
 class ShardBackend:
     """Answers from the shards of this process; fits `node.link.Backend`.
 
-    `find_shard` gives a shard that is open here, `view` what the keeper saw last, `markets` the
-    shard of each market.
+    `find_shard` gives a shard that is open here, `take` takes the pings of its couriers, `view` is
+    what the keeper saw last, `markets` the shard of each market.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class ShardBackend:
         feeds: FeedHub,
         *,
         find_shard: Callable[[ShardId], Askable | None],
+        take: Callable[[ShardId, Sequence[Track]], None] = lambda _shard, _tracks: None,
         view: Callable[[], View],
         markets: Callable[[], Mapping[MarketId, ShardId]],
     ) -> None:
         self._codecs = {kind.name: Codec(kind) for kind in kinds}
         self._feeds = feeds
         self._find_shard = find_shard
+        self._take = take
         self._view = view
         self._markets = markets
 
@@ -72,6 +75,10 @@ class ShardBackend:
             return Late()
         assert isinstance(answer, Accepted | Refused), f"{asked.kind} answered {answer!r}"
         return answer
+
+    def take(self, shard: ShardId, tracks: Sequence[Track]) -> None:
+        """Take pings of a shard's couriers; those of a shard that is not here are lost."""
+        self._take(shard, tracks)
 
     def owner(self, number: int, place: ShardId | MarketId) -> Owner:
         """Return who owns the shard or market, with the addresses of all nodes alive."""

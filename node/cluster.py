@@ -6,7 +6,7 @@ lost and nodes that change, so that each of a person's messages comes once and i
 did not answer is left alone for a while; who owns what is learned from any node that is alive.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from random import Random
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from actors.codec import encode
 from actors.failures import ActorFailed
 from dispatch.ids import MarketId, ShardId
 from dispatch.step import Accepted, Refused
+from geo.ping import Track
 from node.line import LinkLimits, LinkLost
 from node.peer import Hearing, LinkClient, dialled
 from wire.link import ASK_S_MAX, Failed, Gone, Late, Outcome, Owner, check_secret
@@ -110,6 +111,15 @@ class ClusterClient:
                     return outcome
                 await trio.sleep(pause_s)
         raise AssertionError(scope)
+
+    async def bring(self, place: Place, tracks: Sequence[Track]) -> None:
+        """Bring a shard the pings of its couriers; what cannot be brought at once is lost."""
+        try:
+            owner = await self._owner(place)
+            assert owner.shard is not None
+            (await self._link(owner.address)).bring(owner.shard, tracks)
+        except LinkLost:
+            self._owners.pop(place, None)
 
     async def listen(
         self, place: Place, person: str, after: int

@@ -35,6 +35,9 @@ MUST_BE: Mapping[str, str] = {
     "NODE_NAME": _NAME_IS,
     "LINK_HOST": "a host name or address of this machine, as the other nodes see it",
     "LINK_PORT": "a port, or 0 for any that is free",
+    "HTTP_HOST": "a host name or address of this machine on which clients are served",
+    "HTTP_PORT": "a port, or 0 for any that is free; further workers take the ports after it",
+    "PUBLIC_HOST": "the host name or address by which clients reach this machine",
     "WORKERS": "a number of processes from 1 to 64",
     "VAR_DIR": "a folder",
 }
@@ -57,7 +60,9 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     """The settings of a node. URLs that are None mean servers of our own under `var_dir`.
 
     `replica_url` is for reads that may be a moment late. `link_host` and `link_port` are where the
-    other nodes reach this one; without `cluster_secret` a node is alone on its machine.
+    other nodes reach this one, `http_host` and `http_port` where clients do, who know the machine
+    as `public_host` if that is another name. Without `cluster_secret` a node is alone on its
+    machine.
     """
 
     database_url: Postgres | None = None
@@ -68,6 +73,9 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     node_name: Name | None = None
     link_host: Host = "127.0.0.1"
     link_port: Port = 0
+    http_host: Host = "127.0.0.1"
+    http_port: Port = 0
+    public_host: Host | None = None
     workers: Workers = 1
     var_dir: str = "var"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 import trio
+from msgspec import structs
 
 from node.config import Config, environment
 from node.endings import MENDABLE_CODE, FleetFailed
@@ -110,7 +111,10 @@ class Fleet:
     async def _life(self, number: int) -> int:
         """Run one process from its start to its end and return its code."""
         self.starts += 1
-        async with _process(self._config) as process, trio.open_nursery() as nursery:
+        async with (
+            _process(_numbered(self._config, number)) as process,
+            trio.open_nursery() as nursery,
+        ):
             member = self._members[number] = Member(number, process)
             nursery.start_soon(self._hear, member)
             nursery.start_soon(self._dismiss, member)
@@ -137,6 +141,13 @@ class Fleet:
         await member.process.stdin.aclose()
         await trio.sleep(LEAVE_S_MAX)
         member.process.kill()
+
+
+def _numbered(config: Config, number: int) -> Config:
+    """Return the settings of the process of that number: each has a port of its own."""
+    if not config.http_port:
+        return config
+    return structs.replace(config, http_port=config.http_port + number)
 
 
 @asynccontextmanager

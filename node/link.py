@@ -15,6 +15,7 @@ import trio
 from dispatch.ids import MarketId, ShardId
 from dispatch.lease import NodeId
 from dispatch.step import Code, Refused
+from geo.ping import Track
 from node.line import Line, LinkLimits, LinkLost
 from wire.link import (
     Answer,
@@ -24,6 +25,7 @@ from wire.link import (
     Listen,
     Outcome,
     Owner,
+    Pinged,
     Shown,
     Side,
     Unlisten,
@@ -40,6 +42,10 @@ class Backend(Protocol):
 
     async def ask(self, asked: Ask) -> Outcome:
         """Return what became of the message, within its `timeout_s`."""
+        ...
+
+    def take(self, shard: ShardId, tracks: Sequence[Track]) -> None:
+        """Take pings of a shard's couriers; those of a shard that is not here are lost."""
         ...
 
     def owner(self, number: int, place: ShardId | MarketId) -> Owner:
@@ -126,6 +132,8 @@ class _Peer:
                 self._listen(frame)
             case Unlisten(listening=listening):
                 self._unlisten(listening)
+            case Pinged(shard=shard, tracks=tracks):
+                self._backend.take(shard, tracks)
             case Beat():
                 pass
             case _:

@@ -5,7 +5,7 @@ in `LinkLost`. Dialling again, and finding out whom to dial, is for `node.cluste
 """
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Protocol, Self
@@ -15,9 +15,11 @@ from msgspec import Struct
 
 from actors.envelope import Question
 from dispatch.ids import MarketId, ShardId
+from geo.ping import Track
 from node.line import Line, LinkLimits, LinkLost
 from wire.link import (
     MESSAGE_BYTES_MAX,
+    TRACKS_MAX,
     Answer,
     Ask,
     Beat,
@@ -26,6 +28,7 @@ from wire.link import (
     Listen,
     Outcome,
     Owner,
+    Pinged,
     Shown,
     Side,
     Unlisten,
@@ -143,6 +146,12 @@ class LinkClient:
             assert isinstance(answer, Answer)
             return answer.outcome
         return Late()
+
+    def bring(self, shard: ShardId, tracks: Sequence[Track]) -> None:
+        """Bring a shard of that node the pings of its couriers; raises LinkLost."""
+        self.check()
+        for start in range(0, len(tracks), TRACKS_MAX):
+            self._line.post(Pinged(shard, tuple(tracks[start : start + TRACKS_MAX])))
 
     async def owner(self, place: ShardId | MarketId) -> Owner:
         """Return what the node knows of who owns the shard or market; raises LinkLost."""

@@ -60,10 +60,14 @@ CLOCK_ROUNDS = 15
 
 
 class Announcement(Struct, frozen=True):
-    """What a node says of itself once it can be spoken to; `address` is that of its link."""
+    """What a node says of itself once it can be spoken to.
+
+    `address` is that of its link, for nodes; `door` is where it serves clients.
+    """
 
     node: NodeId
     address: str
+    door: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

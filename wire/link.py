@@ -18,6 +18,7 @@ from msgspec import Meta, Struct, msgpack
 
 from dispatch.ids import MarketId, ShardId
 from dispatch.step import Accepted, Refused
+from geo.ping import Track
 
 VERSION = 1
 LENGTH_BYTES = 4
@@ -29,6 +30,7 @@ GREETING_BYTES_MAX = 1024
 NONCE_BYTES = 32
 SECRET_BYTES_MIN = 16
 ASK_S_MAX = 120.0
+TRACKS_MAX = 20_000
 
 type Number = Annotated[int, Meta(ge=0)]
 type Name = Annotated[str, Meta(max_length=256)]
@@ -146,7 +148,16 @@ class Owner(Struct, frozen=True, array_like=True, tag="owner"):
     peers: Annotated[tuple[Address, ...], Meta(max_length=10_000)] = ()
 
 
-type Frame = Hello | Proof | Beat | Ask | Answer | Listen | Unlisten | Shown | Where | Owner
+class Pinged(Struct, frozen=True, array_like=True, tag="pinged"):
+    """Pings of couriers of a shard, whose sockets are elsewhere; nobody answers."""
+
+    shard: ShardId
+    tracks: Annotated[tuple[Track, ...], Meta(max_length=TRACKS_MAX)]
+
+
+type Frame = (
+    Hello | Proof | Beat | Ask | Answer | Listen | Unlisten | Shown | Where | Owner | Pinged
+)
 
 _encoder = msgpack.Encoder()
 _decoder = msgpack.Decoder[Frame](Frame)
