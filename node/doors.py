@@ -36,8 +36,12 @@ class Doorkeeper:
                 if not is_open:
                     await open_door(self._database, self._own)
                     is_open = True
-                self._rows = await fetch_doors(self._database)
+                await self.look()
             await trio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Read the doors now."""
+        self._rows = await fetch_doors(self._database)
 
     async def leave(self) -> None:
         """Take our door back."""

@@ -3,6 +3,7 @@
 A row stays when its node dies; whoever reads it goes by who is alive.
 """
 
+from asyncpg import Connection
 from msgspec import Struct
 
 from dispatch.lease import NodeId
@@ -24,7 +25,7 @@ class DoorRow(Struct, frozen=True):
 async def open_door(database: Database, row: DoorRow) -> None:
     """Say where a node's door is, and forget doors of nodes that are long gone."""
 
-    async def write(there) -> None:  # noqa: ANN001
+    async def write(there: Connection) -> None:
         await there.execute(SQL["open"], row.node, row.address)
         await there.execute(SQL["forget_old"], FORGOTTEN_S)
 

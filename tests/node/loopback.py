@@ -14,6 +14,7 @@ from msgspec import Struct, msgpack
 from dispatch.ids import MarketId, ShardId
 from dispatch.lease import NodeId
 from dispatch.step import Accepted
+from geo.ping import Track
 from node.cluster import ClusterClient, ClusterLimits
 from node.feeds import FeedHub, FeedLimits, Listening
 from node.line import LinkLimits
@@ -68,12 +69,16 @@ class Desk:
         self.hub = FeedHub(self.store, limits)
         self.answer: Callable[[Ask], Awaitable[Outcome]] = accepted
         self.asked: list[Ask] = []
+        self.taken: list[tuple[ShardId, Track]] = []
         self.address_of_owner = ""
         self.peers: tuple[str, ...] = ()
 
     async def ask(self, asked: Ask) -> Outcome:
         self.asked.append(asked)
         return await self.answer(asked)
+
+    def take(self, shard: ShardId, tracks: Sequence[Track]) -> None:
+        self.taken += [(shard, track) for track in tracks]
 
     def owner(self, number: int, place: ShardId | MarketId) -> Owner:
         del place
