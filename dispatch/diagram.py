@@ -26,41 +26,60 @@ delivery needs the leave of both.
 """
 
 
+class Machine(Struct, frozen=True):
+    """One machine: what it is in a sentence, its drawing, and the ways out of each status.
+
+    `ways` has a row for each status, the first first: which statuses follow, by which messages.
+    """
+
+    name: str
+    told: str
+    drawing: str
+    ways: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+
 def diagram[S: StrEnum](table: LegalTable[S]) -> str:
     """Return one table as a Mermaid state diagram; its first row is where the machine begins."""
     first = next(iter(table))
     lines = ["stateDiagram-v2", f"    [*] --> {first}"]
     for status, row in table.items():
-        lines += [f"    {status} --> {to} : {words}" for to, words in _arrows(row).items()]
+        lines += [
+            f"    {status} --> {to} : {', '.join(causes)}" for to, causes in arrows(row).items()
+        ]
         if not row:
             lines.append(f"    {status} --> [*]")
     return "\n".join(lines) + "\n"
 
 
-def _arrows[S: StrEnum](row: Mapping[type[Struct], S]) -> dict[S, str]:
-    """Return the messages that lead to each status, joined, in the order of the table."""
-    by_status: dict[S, list[str]] = {}
+def arrows[S: StrEnum](row: Mapping[type[Struct], S]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the messages that lead to each status, in the order of the table."""
+    by_status: dict[str, tuple[str, ...]] = {}
     for cause, to in row.items():
-        by_status.setdefault(to, []).append(cause.__name__)
-    return {to: ", ".join(names) for to, names in by_status.items()}
+        by_status[to] = (*by_status.get(to, ()), cause.__name__)
+    return by_status
 
 
-SECTIONS = (
-    ("Order", "The customer's and the restaurant's side of an order.", diagram(ORDER_LEGAL)),
-    (
-        "Delivery",
-        "The courier's side of the same order, moved in the same step.",
-        diagram(DELIVERY_LEGAL),
+def machine[S: StrEnum](name: str, told: str, table: LegalTable[S]) -> Machine:
+    """Return the machine that moves by a table."""
+    return Machine(
+        name, told, diagram(table), {str(one): arrows(row) for one, row in table.items()}
+    )
+
+
+MACHINES = (
+    machine("Order", "The customer's and the restaurant's side of an order.", ORDER_LEGAL),
+    machine(
+        "Delivery", "The courier's side of the same order, moved in the same step.", DELIVERY_LEGAL
     ),
-    ("Offer", "One courier invited to carry some orders, for a while.", diagram(offer.LEGAL)),
-    (
-        "Courier",
-        "A courier's shift. What he carries is his route, not his stage.",
-        diagram(courier.LEGAL),
+    machine("Offer", "One courier invited to carry some orders, for a while.", offer.LEGAL),
+    machine(
+        "Courier", "A courier's shift. What he carries is his route, not his stage.", courier.LEGAL
     ),
-    ("Restaurant", "Whether a restaurant takes orders.", diagram(restaurant.LEGAL)),
-    ("Round", "The beat at which a market is planned.", diagram(rounds.LEGAL)),
+    machine("Restaurant", "Whether a restaurant takes orders.", restaurant.LEGAL),
+    machine("Round", "The beat at which a market is planned.", rounds.LEGAL),
 )
+"""All machines, in the order of the page."""
+SECTIONS = tuple([(one.name, one.told, one.drawing) for one in MACHINES])
 """The machines in the order of the page: name, sentence, drawing."""
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from dispatch import courier, offer, order, restaurant
 from dispatch.courier import Courier, Settle, StartShift
 from dispatch.delivery import Assign, Claim
+from dispatch.hours import Hours, Span
 from dispatch.ids import (
     CourierId,
     CustomerId,
@@ -31,6 +32,8 @@ from dispatch.step import Code, Effect, Refused, Reply, Step, Tell
 from geo.point import Point
 
 NOW = Instant(1_800_000_000_000)
+"""A Friday, at nine in the morning by the clocks of EVENINGS."""
+EVENINGS = Hours(timezone="Europe/Copenhagen", week=((Span(17 * 60, 23 * 60),),) * 7)
 POLICY = Policy()
 
 ORDER = OrderId("ord_1")
@@ -133,7 +136,11 @@ def a_task(
 
 
 def a_shift(
-    courier_id: CourierId = COURIER, *, ends_s: float = 3_600, load_max: int = 4
+    courier_id: CourierId = COURIER,
+    *,
+    ends_s: float = 3_600,
+    load_max: int = 4,
+    crossings: int = 0,
 ) -> StartShift:
     return StartShift(
         courier_id=courier_id,
@@ -141,6 +148,7 @@ def a_shift(
         point=SQUARE,
         ends_at=later(ends_s),
         load_max=load_max,
+        crossings=crossings,
     )
 
 

@@ -53,6 +53,7 @@ from dispatch.route import DropOff, Pickup
 from dispatch.step import Effect, Step, Wake
 from tests.dispatch.builders import (
     COURIER,
+    EVENINGS,
     KITCHEN,
     MARKET,
     NOW,
@@ -200,7 +201,7 @@ def courier_words(state: Courier | None) -> tuple[courier.Message, ...]:
     task, offer_id = (_TASKS[1], OTHER_OFFER) if has_first else (_TASKS[0], OFFER)
     version = state.version if state else 0
     return (
-        a_shift(),
+        a_shift(crossings=state.crossings if state else 0),
         courier.EndShift(),
         courier.Pause(),
         courier.Resume(),
@@ -283,10 +284,15 @@ def restaurant_words(state: Restaurant | None) -> tuple[restaurant.Message, ...]
     """Return a message of every type."""
     del state
     opened = restaurant.Open(
-        restaurant_id=RESTAURANT, point=KITCHEN, capacity_max=1, auto_accepts=True
+        restaurant_id=RESTAURANT, point=KITCHEN, capacity_max=1, hours=EVENINGS
+    )
+    configured = restaurant.Configure(
+        restaurant_id=RESTAURANT, point=KITCHEN, capacity_max=1, hours=EVENINGS
     )
     return (
         opened,
+        configured,
+        structs.replace(configured, version=1, hours=None),
         restaurant.Close(),
         restaurant.Pause(later(60)),
         restaurant.Resume(),
@@ -305,7 +311,7 @@ RESTAURANTS = Machine[Restaurant](
     step=lambda state, message, now: _unpacked(restaurant.step(state, message, now, POLICY)),  # pyright: ignore[reportArgumentType]
     wakes_at=restaurant.wakes_at,
     stage=lambda one: one.stage,
-    key=lambda one: one,
+    key=lambda one: structs.replace(one, changes_at=None if one.changes_at is None else NOW),
     fitting=restaurant_words,
     message=restaurant.Message,
 )

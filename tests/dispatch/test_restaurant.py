@@ -4,6 +4,7 @@ import pytest
 
 from dispatch import restaurant
 from dispatch.delivery import Reject
+from dispatch.hours import Hours, Span
 from dispatch.ids import Instant, OrderId
 from dispatch.kitchen import Accept, Leave, Request
 from dispatch.restaurant import (
@@ -11,6 +12,10 @@ from dispatch.restaurant import (
     RECENT_MAX,
     SOLD_OUT_MAX,
     Close,
+    Configure,
+    EndPause,
+    HoursBegin,
+    HoursEnd,
     MarkAvailable,
     MarkSoldOut,
     Message,
@@ -21,9 +26,12 @@ from dispatch.restaurant import (
     RestaurantMoved,
     Resume,
     Stage,
+    moves_at,
+    stage_at,
 )
 from dispatch.step import Accepted, Code, Record, Reply, Step, Tell, Wake
 from tests.dispatch.builders import (
+    EVENINGS,
     KITCHEN,
     NOW,
     ORDER,
@@ -40,7 +48,8 @@ from tests.dispatch.explored import RESTAURANTS, restaurant_words
 
 THIRD = OrderId("ord_3")
 REQUEST = Request(order_id=ORDER, dish_ids=("dish_1",))
-STAGING = frozenset(cause for row in LEGAL.values() for cause in row) - {Request}
+MOMENTS = frozenset({HoursBegin, HoursEnd, EndPause})
+STAGING = frozenset(cause for row in LEGAL.values() for cause in row) - MOMENTS - {Request}
 
 
 def heard(
@@ -54,8 +63,11 @@ def test_the_stage_moves_exactly_where_the_table_allows_it() -> None:
         for message in restaurant_words(state):
             after, effects = RESTAURANTS.after(state, message)
 
-            stage = LEGAL[state.stage].get(type(message), state.stage)
-            assert sure(after).stage is stage, (state, message)
+            row = LEGAL[state.stage]
+            stages = {row.get(type(message), state.stage)}
+            if isinstance(message, Wake | Configure):
+                stages |= {row[moment] for moment in MOMENTS & set(row)}
+            assert sure(after).stage in stages, (state, message)
             if type(message) in STAGING and type(message) not in LEGAL[state.stage]:
                 assert after is state
             elif type(message) in STAGING:
@@ -213,3 +225,203 @@ def test_a_menu_cannot_be_sold_out_without_limit() -> None:
 
     assert step.state is state
     assert refusals(step.effects) == (Code.OVERLOADED,)
+
+
+HOUR_S = 3_600.0
+OPENS = later(8 * HOUR_S)
+CLOSES = later(14 * HOUR_S)
+OPENS_AGAIN = later(32 * HOUR_S)
+LUNCH = Hours(timezone="Europe/Copenhagen", week=((Span(9 * 60, 14 * 60),),) * 7)
+
+
+def configured(
+    *messages: Message,
+    hours: Hours | None = EVENINGS,
+    version: int = 1,
+    prep_s: float | None = 600,
+    busy_prep_s: float = 0.0,
+) -> Restaurant:
+    """Return a restaurant with hours, at nine in the morning, that then heard these messages."""
+    settings = Configure(
+        restaurant_id=RESTAURANT,
+        point=KITCHEN,
+        prep_s=prep_s,
+        busy_prep_s=busy_prep_s,
+        hours=hours,
+        version=version,
+    )
+    state = heard(None, settings).state
+    for message in messages:
+        state = heard(state, message).state
+    return sure(state)
+
+
+def changed(hours: Hours | None, version: int = 2) -> Configure:
+    return Configure(restaurant_id=RESTAURANT, point=KITCHEN, hours=hours, version=version)
+
+
+def woken(state: Restaurant, now: Instant) -> Restaurant:
+    return sure(heard(state, Wake(), now).state)
+
+
+def test_a_restaurant_opens_and_closes_itself_by_its_hours() -> None:
+    state = configured()
+
+    evening = woken(state, OPENS)
+    night = woken(evening, CLOSES)
+
+    assert (state.stage, restaurant.wakes_at(state)) == (Stage.CLOSED, OPENS)
+    assert (evening.stage, restaurant.wakes_at(evening)) == (Stage.OPEN, CLOSES)
+    assert (night.stage, restaurant.wakes_at(night)) == (Stage.CLOSED, OPENS_AGAIN)
+
+
+def test_opening_by_its_hours_is_told_like_opening_by_hand() -> None:
+    step = heard(configured(), Wake(), OPENS)
+
+    fact = RestaurantMoved(restaurant_id=RESTAURANT, stage=Stage.OPEN, at=OPENS)
+    assert step.effects == (Record(fact), Tell("feed", RESTAURANT, fact))
+
+
+def test_who_wakes_late_does_what_the_hours_say_by_then() -> None:
+    slept = woken(configured(), Instant(CLOSES + 60_000))
+
+    assert (slept.stage, restaurant.wakes_at(slept)) == (Stage.CLOSED, OPENS_AGAIN)
+
+
+def test_an_order_after_closing_is_rejected_also_when_the_wake_is_late() -> None:
+    state = woken(configured(), OPENS)
+
+    step = heard(state, REQUEST, CLOSES)
+
+    assert stage_at(state, CLOSES) is Stage.CLOSED
+    assert step.effects == (Tell("order", ORDER, Reject(Code.RESTAURANT_CLOSED)),)
+
+
+def test_opened_by_hand_against_its_hours_it_stays_open_until_they_end() -> None:
+    opened = Open(restaurant_id=RESTAURANT, point=KITCHEN, hours=EVENINGS, version=1)
+
+    state = configured(opened)
+
+    assert (state.stage, moves_at(state, NOW)) == (Stage.OPEN, CLOSES)
+    assert woken(state, OPENS).stage is Stage.OPEN
+    assert woken(woken(state, OPENS), CLOSES).stage is Stage.CLOSED
+
+
+def test_closed_by_hand_during_its_hours_it_opens_with_the_next_ones() -> None:
+    state = sure(heard(woken(configured(), OPENS), Close(), OPENS).state)
+
+    night = woken(state, CLOSES)
+
+    assert (state.stage, moves_at(state, OPENS)) == (Stage.CLOSED, OPENS_AGAIN)
+    assert night.stage is Stage.CLOSED
+    assert woken(night, OPENS_AGAIN).stage is Stage.OPEN
+
+
+def test_a_pause_that_ends_after_the_hours_ends_closed() -> None:
+    state = heard(woken(configured(), OPENS), Pause(Instant(CLOSES + 1)), OPENS).state
+
+    over = woken(sure(state), Instant(CLOSES + 1))
+
+    assert (over.stage, restaurant.wakes_at(over)) == (Stage.CLOSED, OPENS_AGAIN)
+
+
+def test_a_pause_that_ends_within_the_hours_ends_open() -> None:
+    state = heard(woken(configured(), OPENS), Pause(Instant(OPENS + 1)), OPENS).state
+
+    over = woken(sure(state), Instant(OPENS + 1))
+
+    assert (over.stage, over.paused_until, over.changes_at) == (Stage.OPEN, None, CLOSES)
+
+
+def test_a_pause_of_who_was_opened_by_hand_ends_open() -> None:
+    opened = Open(restaurant_id=RESTAURANT, point=KITCHEN, hours=EVENINGS, version=1)
+    state = configured(opened, Pause(later(60)))
+
+    assert woken(state, later(60)).stage is Stage.OPEN
+
+
+def test_new_hours_count_at_once() -> None:
+    state = configured()
+
+    step = heard(state, changed(LUNCH))
+
+    assert sure(step.state).stage is Stage.OPEN
+    assert [type(effect) for effect in step.effects] == [Record, Tell, Reply]
+
+
+def test_other_settings_leave_what_was_done_by_hand() -> None:
+    state = configured(Close(), hours=LUNCH)
+
+    after = sure(heard(state, changed(LUNCH)).state)
+
+    assert (after.stage, after.prep_s, after.version) == (Stage.CLOSED, None, 2)
+
+
+def test_new_hours_do_not_end_a_pause() -> None:
+    state = configured(Pause(later(60)), hours=LUNCH)
+
+    assert sure(heard(state, changed(EVENINGS)).state).stage is Stage.PAUSED
+
+
+def test_new_hours_count_when_the_pause_is_over() -> None:
+    state = configured(Pause(later(60)), hours=LUNCH)
+
+    over = woken(sure(heard(state, changed(EVENINGS)).state), later(60))
+
+    assert (over.stage, restaurant.wakes_at(over)) == (Stage.CLOSED, OPENS)
+
+
+def test_a_pause_that_is_prolonged_over_closing_ends_closed() -> None:
+    state = heard(woken(configured(), OPENS), Pause(Instant(CLOSES + 1)), OPENS).state
+    prolonged = heard(state, Pause(Instant(CLOSES + 1_000)), CLOSES).state
+    renamed = heard(prolonged, changed(EVENINGS), Instant(CLOSES + 500)).state
+
+    assert woken(sure(renamed), Instant(CLOSES + 1_000)).stage is Stage.CLOSED
+
+
+def test_settings_that_come_at_closing_before_the_wake_do_not_keep_it_open() -> None:
+    state = woken(configured(), OPENS)
+
+    step = heard(state, changed(EVENINGS), CLOSES)
+
+    fact = RestaurantMoved(restaurant_id=RESTAURANT, stage=Stage.CLOSED, at=CLOSES)
+    assert sure(step.state).stage is Stage.CLOSED
+    assert step.effects == (Record(fact), Tell("feed", RESTAURANT, fact), Reply(Accepted()))
+
+
+def test_settings_that_come_late_do_not_undo_newer_ones() -> None:
+    state = configured(changed(LUNCH, version=3))
+
+    assert heard(state, changed(None)) == Step(state, (Reply(Accepted()),))
+
+
+def test_who_has_no_hours_any_more_stays_as_he_is() -> None:
+    state = configured(changed(None), hours=LUNCH)
+
+    assert (state.stage, restaurant.wakes_at(state)) == (Stage.OPEN, None)
+
+
+def test_hours_that_cannot_be_are_refused() -> None:
+    nowhere = Hours(timezone="Nowhere", week=((),) * 7)
+
+    step = heard(configured(), changed(nowhere))
+
+    assert refusals(step.effects) == (Code.INVALID,)
+
+
+def test_each_order_in_the_kitchen_delays_the_next_one() -> None:
+    state = configured(Request(order_id=OTHER_ORDER), hours=LUNCH, busy_prep_s=120)
+
+    step = heard(state, REQUEST)
+
+    assert step.effects == (Tell("order", ORDER, Accept(later(720))),)
+
+
+def test_a_restaurant_with_hours_stays_where_its_deadline_is_known() -> None:
+    assert not restaurant.may_rest(configured())
+    assert restaurant.may_rest(a_restaurant(Close()))
+
+
+def test_nobody_can_tell_when_who_has_no_hours_opens() -> None:
+    assert moves_at(a_restaurant(Close()), NOW) is None
+    assert moves_at(a_restaurant(Pause(later(60))), NOW) == later(60)
