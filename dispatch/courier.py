@@ -182,6 +182,8 @@ def _staged(courier: Courier, message: _Staging, now: Instant) -> Step[Courier |
     if stage is None:
         return _late(courier, message)
     match message:
+        case StartShift() if courier.stage is Stage.GONE and message.crossings < courier.crossings:
+            return _late(courier, message)
         case StartShift():
             return _started(courier, message, now)
         case GoQuiet():
@@ -224,6 +226,8 @@ def _started(before: Courier | None, message: StartShift, now: Instant) -> Step[
         ends_at=message.ends_at,
         load_max=message.load_max,
         version=before.version + 1,
+        shard=None,
+        crossings=max(before.crossings, message.crossings),
     )
     if not started.route:
         started = structs.replace(started, point=message.point, leaves_at=now, heading=None)

@@ -31,13 +31,18 @@ class Stage(StrEnum):
 
 
 class StartShift(Struct, frozen=True, tag="courier.start_shift", kw_only=True):
-    """The courier begins to work, here, until then, with so much room."""
+    """The courier begins to work, here, until then, with so much room.
+
+    `crossings` are those of his life so far: who has left from here can only be started here by
+    somebody who knows of that.
+    """
 
     courier_id: CourierId
     market_id: MarketId
     point: Point
     ends_at: Instant
     load_max: int
+    crossings: int = 0
 
 
 class EndShift(Struct, frozen=True, tag="courier.end_shift"):
@@ -175,6 +180,8 @@ class OfferMade(Struct, frozen=True, tag="offer_made", kw_only=True):
     offer_id: OfferId
     tasks: tuple[Task, ...]
     expires_at: Instant
+    market_id: MarketId = MarketId("")
+    """On whose plane the tasks' points lie."""
 
 
 class OfferGone(Struct, frozen=True, tag="offer_gone"):
@@ -190,6 +197,8 @@ class RouteChanged(Struct, frozen=True, tag="route_changed", kw_only=True):
     heading: RestaurantId | None
     point: Point | None
     version: int
+    market_id: MarketId = MarketId("")
+    """On whose plane the points lie."""
 
 
 type Fact = ShiftStarted | ShiftEnded | CourierQuieted | CourierHeard | CourierCrossed
@@ -230,7 +239,7 @@ LEGAL: Mapping[Stage, Mapping[type[Struct], Stage]] = {
     Stage.PAUSED: {EndShift: Stage.ENDING, Resume: Stage.ON, GoQuiet: Stage.PAUSED},
     Stage.QUIET: {EndShift: Stage.ENDING, Hear: Stage.ON},
     Stage.ENDING: {StartShift: Stage.ON, Emptied: Stage.OFF, GoQuiet: Stage.ENDING},
-    Stage.GONE: {Settle: Stage.ON},
+    Stage.GONE: {StartShift: Stage.ON, Settle: Stage.ON},
 }
 
 

@@ -103,7 +103,12 @@ def _load_peak(courier: Courier) -> int:
 def _asked(courier: Courier, message: Ask) -> Step[Courier | None]:
     if courier.offer_id != message.offer_id:
         return Step(courier)
-    made = OfferMade(offer_id=message.offer_id, tasks=message.tasks, expires_at=message.expires_at)
+    made = OfferMade(
+        offer_id=message.offer_id,
+        tasks=message.tasks,
+        expires_at=message.expires_at,
+        market_id=courier.market_id,
+    )
     return Step(courier, (Tell("feed", courier.courier_id, made),))
 
 

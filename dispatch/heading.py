@@ -145,5 +145,6 @@ def route_news(courier: Courier) -> Tell:
         heading=heading.restaurant_id if heading else None,
         point=heading.point if heading else None,
         version=courier.version,
+        market_id=courier.market_id,
     )
     return Tell("feed", courier.courier_id, news)

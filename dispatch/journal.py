@@ -63,6 +63,14 @@ class FeedRow(Struct, frozen=True):
     message: bytes
 
 
+class FeedEntry(Struct, frozen=True, gc=False):
+    """A message of a person's feed: its number there, and the epoch it was committed under."""
+
+    number: int
+    epoch: int
+    message: bytes
+
+
 class DeadLetter(Struct, frozen=True):
     """A message whose handler failed, with the error, for operations to see and replay."""
 

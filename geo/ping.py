@@ -12,11 +12,11 @@ rest.
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from math import inf
-from typing import NamedTuple, Protocol, get_type_hints
+from typing import Annotated, NamedTuple, Protocol, get_type_hints
 
 import numba
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from geo.compiled import compiled_for
 from geo.grid import NO_SLOT, Records, Spot, blank_spots
@@ -33,7 +33,7 @@ class Ping(Struct, frozen=True, array_like=True, gc=False):
     lat: float
     lng: float
     speed_mps: float
-    seen_at: int
+    seen_at: Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class Track(Struct, frozen=True):

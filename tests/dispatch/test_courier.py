@@ -46,6 +46,7 @@ from tests.dispatch.builders import (
     COURIER,
     DOOR,
     KITCHEN,
+    MARKET,
     NOW,
     OFFER,
     ORDER,
@@ -135,7 +136,9 @@ def test_a_shift_begins_where_the_courier_is() -> None:
 
     started = sure(step.state)
     assert (started.stage, started.point, started.ends_at) == (Stage.ON, SQUARE, later(3_600))
-    news = RouteChanged(stops=(), heading=None, point=None, version=started.version)
+    news = RouteChanged(
+        stops=(), heading=None, point=None, version=started.version, market_id=MARKET
+    )
     assert step.effects == (
         Record(ShiftStarted(COURIER, later(3_600), NOW)),
         Reply(Accepted()),
@@ -188,7 +191,9 @@ def test_a_shift_that_ends_frees_what_was_not_collected() -> None:
 
     at = Instant(state.ends_at + 1)
     lose = said(LoseCourier, reason="off-shift")
-    news = RouteChanged(stops=(), heading=RESTAURANT, point=KITCHEN, version=state.version)
+    news = RouteChanged(
+        stops=(), heading=RESTAURANT, point=KITCHEN, version=state.version, market_id=MARKET
+    )
     assert sure(step.state).stage is Stage.OFF
     assert step.effects == (
         Record(ShiftEnded(COURIER, (), at)),
@@ -339,7 +344,7 @@ def test_an_invited_courier_sees_what_he_is_asked() -> None:
 
     step = heard(state, ask)
 
-    made = OfferMade(offer_id=OFFER, tasks=(a_task(),), expires_at=later(30))
+    made = OfferMade(offer_id=OFFER, tasks=(a_task(),), expires_at=later(30), market_id=MARKET)
     assert step == Step(state, (Tell("feed", COURIER, made),))
 
 
@@ -364,7 +369,13 @@ def test_an_engaged_courier_sets_out_and_his_orders_hear_of_it() -> None:
         restaurant_id=RESTAURANT, point=KITCHEN, origin=SQUARE, departed_at=later(5)
     )
     assert under_way.version == state.version + 1
-    news = RouteChanged(stops=stops, heading=RESTAURANT, point=KITCHEN, version=under_way.version)
+    news = RouteChanged(
+        stops=stops,
+        heading=RESTAURANT,
+        point=KITCHEN,
+        version=under_way.version,
+        market_id=MARKET,
+    )
     assert step.effects == (Tell("order", ORDER, said(Depart)), Tell("feed", COURIER, news))
 
 

@@ -115,3 +115,34 @@ def test_who_is_at_work_here_already_only_counts_the_crossing() -> None:
 
     assert step.state == structs.replace(working, crossings=4)
     assert refusals(step.effects) == ()
+
+
+def test_who_ended_his_shift_there_can_start_one_here() -> None:
+    gone = sure(heard(a_courier(), CROSS).state)
+
+    step = heard(gone, a_shift(crossings=1))
+
+    here = sure(step.state)
+    assert (here.stage, here.shard, here.crossings) == (Stage.ON, None, 1)
+    assert answers(step.effects) == (Accepted(),)
+
+
+def test_a_start_from_before_he_left_does_not_bring_him_back() -> None:
+    gone = sure(heard(a_courier(), CROSS).state)
+    here = sure(heard(gone, a_shift(crossings=1)).state)
+    gone_again = sure(heard(here, CROSS).state)
+
+    step = heard(gone_again, a_shift(crossings=1))
+
+    assert step.state is gone_again
+    assert refusals(step.effects) == (Code.MOVED,)
+
+
+def test_who_starts_here_and_crosses_is_taken_in_where_he_was_before() -> None:
+    ended_there = sure(heard(sure(heard(None, a_settling(4)).state), EndShift()).state)
+    here = sure(heard(None, a_shift(crossings=4)).state)
+
+    gone = sure(heard(here, CROSS).state)
+    there = sure(heard(ended_there, a_settling(gone.crossings)).state)
+
+    assert (ended_there.stage, there.stage) == (Stage.OFF, Stage.ON)
