@@ -31,9 +31,12 @@ BEAT_S = 4.0
 OFFLINE_S = 10.0
 ORDER_IDS_MAX = 16
 
-type Name = Annotated[str, Meta(min_length=1, max_length=64)]
-type Sentence = Annotated[str, Meta(max_length=280)]
+NAME = Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]*$")
+"""What a name is made of: nothing that a store, a log or an address would trip over."""
+type Name = Annotated[str, NAME]
+type Sentence = Annotated[str, Meta(max_length=280, pattern=r"^[^\x00]*$")]
 type Number = Annotated[int, Meta(ge=0, lt=2**53)]
+type Moment = Annotated[Instant, Meta(ge=0, lt=2**53)]
 
 
 class Notation(StrEnum):
@@ -72,7 +75,7 @@ class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
     """The first frame of a client. Without `last_message_id` the device's stored cursor counts."""
 
     token: Annotated[str, Meta(max_length=8192)]
-    device_id: Annotated[DeviceId, Meta(min_length=1, max_length=64)]
+    device_id: Annotated[DeviceId, NAME]
     last_message_id: Number | None = None
     feed: Name | None = None
     """Whose feed, for who may follow more than one: a restaurant's, or operations'."""
@@ -103,7 +106,7 @@ class StartShift(Action, frozen=True, kw_only=True, tag="start_shift"):
 
     lat: Annotated[float, Meta(ge=-90, le=90)]
     lng: Annotated[float, Meta(ge=-180, le=180)]
-    ends_at: Instant
+    ends_at: Moment
     load_max: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
@@ -122,29 +125,29 @@ class Resume(Action, frozen=True, kw_only=True, tag="resume"):
 class Take(Action, frozen=True, kw_only=True, tag="take"):
     """He says yes to an offer, as it stood under this epoch."""
 
-    offer_id: Annotated[OfferId, Meta(max_length=64)]
+    offer_id: Annotated[OfferId, NAME]
     epoch: Number = 0
 
 
 class Decline(Action, frozen=True, kw_only=True, tag="decline"):
     """He says no to an offer; it costs him nothing."""
 
-    offer_id: Annotated[OfferId, Meta(max_length=64)]
+    offer_id: Annotated[OfferId, NAME]
     epoch: Number = 0
 
 
 class Arrive(Action, frozen=True, kw_only=True, tag="arrive"):
     """He is at that restaurant, or at that order's door."""
 
-    restaurant_id: Annotated[RestaurantId, Meta(max_length=64)] | None = None
-    order_id: Annotated[OrderId, Meta(max_length=64)] | None = None
+    restaurant_id: Annotated[RestaurantId, NAME] | None = None
+    order_id: Annotated[OrderId, NAME] | None = None
 
 
 class Collect(Action, frozen=True, kw_only=True, tag="collect"):
     """He has picked these orders up."""
 
     order_ids: Annotated[
-        tuple[Annotated[OrderId, Meta(max_length=64)], ...],
+        tuple[Annotated[OrderId, NAME], ...],
         Meta(min_length=1, max_length=ORDER_IDS_MAX),
     ]
 
@@ -152,14 +155,14 @@ class Collect(Action, frozen=True, kw_only=True, tag="collect"):
 class Deliver(Action, frozen=True, kw_only=True, tag="deliver"):
     """He has handed the order over, or left it at the door as agreed."""
 
-    order_id: Annotated[OrderId, Meta(max_length=64)]
+    order_id: Annotated[OrderId, NAME]
     left_at_door: bool = False
 
 
 class Abort(Action, frozen=True, kw_only=True, tag="abort"):
     """It cannot be delivered: he brings it back, or it is discarded."""
 
-    order_id: Annotated[OrderId, Meta(max_length=64)]
+    order_id: Annotated[OrderId, NAME]
     reason: Sentence
     returns: bool = True
 
@@ -167,7 +170,7 @@ class Abort(Action, frozen=True, kw_only=True, tag="abort"):
 class BringBack(Action, frozen=True, kw_only=True, tag="bring_back"):
     """The undeliverable order is back at its restaurant."""
 
-    order_id: Annotated[OrderId, Meta(max_length=64)]
+    order_id: Annotated[OrderId, NAME]
 
 
 type AnyAction = (
@@ -189,7 +192,7 @@ class Act(Frame, frozen=True, kw_only=True, tag="act"):
     """What the courier did at `at` by his device's clock, which numbers its acts from 1 on."""
 
     counter: Annotated[int, Meta(ge=1, lt=2**53)]
-    at: Instant
+    at: Moment
     action: AnyAction
 
 
@@ -200,15 +203,15 @@ type CourierFrame = Hello | Pings | Act | Ack | Beat
 class Watch(Frame, frozen=True, kw_only=True, tag="watch"):
     """Show live positions of this order's courier, or, with `courier_id`, that he is here."""
 
-    order_id: Annotated[OrderId, Meta(max_length=64)] | None = None
-    courier_id: Annotated[CourierId, Meta(max_length=64)] | None = None
+    order_id: Annotated[OrderId, NAME] | None = None
+    courier_id: Annotated[CourierId, NAME] | None = None
 
 
 class Unwatch(Frame, frozen=True, kw_only=True, tag="unwatch"):
     """Show them no more."""
 
-    order_id: Annotated[OrderId, Meta(max_length=64)] | None = None
-    courier_id: Annotated[CourierId, Meta(max_length=64)] | None = None
+    order_id: Annotated[OrderId, NAME] | None = None
+    courier_id: Annotated[CourierId, NAME] | None = None
 
 
 type StreamFrame = Hello | Watch | Unwatch | Ack | Beat
@@ -283,4 +286,3 @@ class Problem(Frame, frozen=True, kw_only=True, tag="problem"):
 
 type ServerFrame = Welcome | Message | Done | Position | Presence | GoTo | Problem | Beat
 """What goes out, on either socket."""
-
