@@ -351,7 +351,7 @@ class Life:
             return
         numbers = committed.feed_numbers
         for row, message, number in zip(draft.feed, draft.shown, numbers, strict=True):
-            self._ports.feeds.publish(row.person, number, message)
+            self._ports.feeds.publish(row.person, number, message, self.epoch)
 
     def _confirm(self, source: ShardId, sequence: int) -> None:
         if self._ports.relay is not None:

@@ -77,8 +77,8 @@ class Services(Protocol):
 class Feeds(Protocol):
     """Takes a person's messages to the devices that listen now; the journal keeps them anyway."""
 
-    def publish(self, person: str, number: int, message: Struct) -> None:
-        """Show the message, which is the person's number `number`."""
+    def publish(self, person: str, number: int, message: Struct, epoch: int) -> None:
+        """Show the message, the person's number `number`, committed under that epoch."""
         ...
 
 

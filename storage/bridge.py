@@ -25,6 +25,9 @@ POSTS_MAX = 10_000
 GRACE_S = 5.0
 """Time that running jobs have when the bridge ends, before they are cancelled."""
 
+CLOSE_S = 2.0
+"""Time in which the loop is closed, or left to the end of the process."""
+
 type Work[T] = Callable[[], Coroutine[Any, Any, T]]
 
 
@@ -201,6 +204,36 @@ def _error(done: asyncio.Task[Any]) -> BaseException | None:
     return error
 
 
+class Jobs:
+    """The jobs of one client that are under way on the asyncio side, waited for or not.
+
+    A client that is closed while a job of it connects would lose that connection, and with it the
+    end of the loop: so it waits for `none` first.
+    """
+
+    __slots__ = ("_count", "none")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.none = asyncio.Event()
+        self.none.set()
+
+    def counted[T](self, work: Work[T]) -> Work[T]:
+        """Return the work, counted while it is done."""
+
+        async def counted() -> T:
+            self._count += 1
+            self.none.clear()
+            try:
+                return await work()
+            finally:
+                self._count -= 1
+                if not self._count:
+                    self.none.set()
+
+        return counted
+
+
 @asynccontextmanager
 async def bridged() -> AsyncGenerator[Bridge]:
     """Run the asyncio thread for as long as the block does."""
@@ -215,4 +248,5 @@ async def bridged() -> AsyncGenerator[Bridge]:
             await bridge.close()
             loop.call_soon_threadsafe(loop.stop)
             await trio.to_thread.run_sync(thread.join)
-            loop.close()
+            with trio.move_on_after(CLOSE_S):  # uvloop waits for ever for what was left open.
+                await trio.to_thread.run_sync(loop.close, abandon_on_cancel=True)

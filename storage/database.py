@@ -20,7 +20,7 @@ import trio
 from asyncpg import Connection
 from msgspec import Struct
 
-from storage.bridge import Bridge, BridgeClosed
+from storage.bridge import Bridge, BridgeClosed, Jobs
 
 type Ask[T] = Callable[[Connection], Coroutine[Any, Any, T]]
 
@@ -236,6 +236,7 @@ class Database:
         self._terms = terms
         self._pool: asyncpg.Pool | None = None
         self._pooling = asyncio.Lock()
+        self._jobs = Jobs()
         self._sessions: set[Session] = set()
         self._failures = 0
         self._connects_at = 0.0
@@ -243,7 +244,8 @@ class Database:
     async def call[T](self, ask: Ask[T], timeout_s: float | None = None) -> T:
         """Have any connection of the pool asked."""
         with _in_time(self.where):
-            return await self._bridge.call(lambda: self._run(ask), timeout_s or self._terms.call_s)
+            work = self._jobs.counted(lambda: self._run(ask))
+            return await self._bridge.call(work, timeout_s or self._terms.call_s)
 
     async def connection(self, lost: Callable[[], None] | None = None) -> Session:
         """Connect a session; `lost` is called in trio's thread if it ends before it is closed."""
@@ -281,6 +283,7 @@ class Database:
                     max_size=self._terms.pool_max,
                     max_inactive_connection_lifetime=60,
                     connect=self._connect,
+                    reset=_kept,
                 )
             return self._pool
 
@@ -311,6 +314,9 @@ class Database:
     async def _end(self) -> None:
         for session in tuple(self._sessions):
             await session.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._terms.connect_s):
+                await self._jobs.none.wait()
         if self._pool is not None:
             self._pool.terminate()
 
@@ -324,6 +330,14 @@ async def connected(bridge: Bridge, url: str, terms: Terms = TERMS) -> AsyncGene
     finally:
         with trio.CancelScope(shield=True):
             await database.close()
+
+
+async def _kept(_connection: Connection) -> None:
+    """Leave a pooled connection as it is; a transaction left open was rolled back before this.
+
+    Calls leave nothing else behind (locks and notifications belong to sessions), and the pool's own
+    reset would be a second round trip for each of them.
+    """
 
 
 def _settings(terms: Terms) -> Mapping[str, str]:

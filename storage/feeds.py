@@ -3,13 +3,20 @@
 The database counts: the number of a person's newest message. Which of his messages in the batch has
 which number then follows from its place. Persons are in sorted order, because two shards that write
 to the same persons lock them in this order and so never wait for each other.
+
+`fetch_feed` reads one person's messages for whoever asks once; who follows is shown them by the
+journal's `feeds`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from dispatch.journal import FeedRow
+from dispatch.journal import FeedEntry, FeedRow
+from storage.database import Database
+from storage.queries import queries
+
+SQL = queries("journal")
 
 
 class Feeds:
@@ -42,3 +49,13 @@ class Feeds:
                 for place, behind in zip(self._places, self._behind, strict=True)
             ]
         )
+
+
+async def fetch_feed(
+    database: Database, person: str, after: int, count_max: int
+) -> Sequence[FeedEntry]:
+    """Return a person's messages numbered higher than `after`, the oldest ones."""
+    rows = await database.call(
+        lambda there: there.fetch(SQL["fetch_entries"], person, after, count_max)
+    )
+    return [FeedEntry(row["number"], row["epoch"], row["message"]) for row in rows]

@@ -2,8 +2,9 @@
 
 Whoever serves a request claims its key first. A claim that is never finished, because its server
 died, may be taken over by the same request after a while. It is still the same claim, made at the
-same instant: doing its work again is harmless, because what that makes has ids made of the claim. A key is only good for the request it came
-with: one that differs is told so, and gets neither the answer nor a second try.
+same instant: doing its work again is harmless, because what that makes has ids made of the claim.
+A key is only good for the request it came with: one that differs is told so, and gets neither the
+answer nor a second try.
 """
 
 from msgspec import Struct

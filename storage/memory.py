@@ -6,7 +6,7 @@ ever, as a journal should, and grow without bound; a long simulation that does n
 says `keeps_history=False`, and then only what recovery needs is kept. Marks end at their floors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import trio
 
@@ -17,6 +17,7 @@ from dispatch.journal import (
     Committed,
     DeadLetter,
     FactRow,
+    FeedEntry,
     FeedRow,
     InboxMark,
     LeaseLost,
@@ -61,7 +62,7 @@ class MemoryStore:
         self._keeps_history = keeps_history
         self._shelves: dict[ShardId, _Shelf] = {}
         self._facts: dict[Name, list[FactRow]] = {}
-        self._feeds: dict[str, list[FeedRow]] = {}
+        self._feeds: dict[str, list[FeedEntry]] = {}
         self._feed_numbers: dict[str, int] = {}
         self._dead_letters: list[DeadLetter] = []
 
@@ -96,7 +97,7 @@ class MemoryStore:
         _write(shelf, batch)
         shelf.committed = Committed(tuple([self._feed(row) for row in batch.feed]))
         if self._keeps_history:
-            self._write_history(batch)
+            self._write_history(batch, shelf.committed.feed_numbers)
         return shelf.committed
 
     async def load(
@@ -116,8 +117,21 @@ class MemoryStore:
     async def feed(self, person: str, after: int) -> Sequence[tuple[int, bytes]]:
         """Return a person's messages numbered higher than `after`, with their numbers."""
         await trio.lowlevel.checkpoint()
-        rows = self._feeds.get(person, [])
-        return [(at, row.message) for at, row in enumerate(rows[after:], start=after + 1)]
+        entries = self._feeds.get(person, [])[after:]
+        return [(entry.number, entry.message) for entry in entries]
+
+    async def feeds(
+        self, wanted: Sequence[tuple[str, int]], page_max: int
+    ) -> Sequence[Sequence[FeedEntry]]:
+        """Return, for each person and number, his next messages after it, `page_max` at most."""
+        await trio.lowlevel.checkpoint()
+        return [self._feeds.get(person, [])[after : after + page_max] for person, after in wanted]
+
+    async def feed_heads(self, persons: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of each person's newest message; who has none is left out."""
+        await trio.lowlevel.checkpoint()
+        numbers = self._feed_numbers
+        return {person: numbers[person] for person in persons if person in numbers}
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
         """Return all messages that failed, oldest first."""
@@ -129,11 +143,12 @@ class MemoryStore:
         self._feed_numbers[row.person] = number
         return number
 
-    def _write_history(self, batch: Batch) -> None:
+    def _write_history(self, batch: Batch, numbers: Sequence[int]) -> None:
         for fact in batch.facts:
             self._facts.setdefault((fact.kind, fact.key), []).append(fact)
-        for row in batch.feed:
-            self._feeds.setdefault(row.person, []).append(row)
+        for row, number in zip(batch.feed, numbers, strict=True):
+            entry = FeedEntry(number, batch.epoch, row.message)
+            self._feeds.setdefault(row.person, []).append(entry)
         self._dead_letters.extend(batch.dead_letters)
 
 

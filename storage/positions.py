@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import DecodeError, convert, msgpack
 
-from dispatch.ids import ShardId
+from dispatch.ids import CourierId, ShardId
 from dispatch.spot import PositionsUnreachable, Spot
 from storage.redis import EXCHANGE_S, Command, RedisServer, RedisUnreachable, Reply
 
@@ -46,6 +46,11 @@ class RedisPositions:
         (reply,) = await self._exchange([("hvals", self._key(shard))], LOAD_S)
         found = [_find_spot(value) for value in convert(reply, list[bytes])]
         return tuple([spot for spot in found if spot is not None])
+
+    async def find(self, shard: ShardId, courier_id: CourierId) -> Spot | None:
+        """Return where one courier of a shard was, as far as it is known."""
+        (reply,) = await self._exchange([("hget", self._key(shard), courier_id)], EXCHANGE_S)
+        return _find_spot(reply) if isinstance(reply, bytes) else None
 
     async def _exchange(self, commands: Sequence[Command], timeout_s: float) -> list[Reply]:
         try:

@@ -7,7 +7,7 @@ was under way, and a batch whose answer was lost is sent again and answered as i
 that fails is replaced by the next call; the shard above decides how often to try.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from operator import attrgetter
@@ -23,6 +23,7 @@ from dispatch.journal import (
     Checkpoint,
     Committed,
     DeadLetter,
+    FeedEntry,
     InboxMark,
     JournalUnreachable,
     LeaseLost,
@@ -109,6 +110,24 @@ class PostgresStore:
         with _journal_errors():
             rows = await self._fetch("fetch_feed", person, after, FEED_MAX)
         return [(number, message) for number, message in rows]
+
+    async def feeds(
+        self, wanted: Sequence[tuple[str, int]], page_max: int
+    ) -> Sequence[Sequence[FeedEntry]]:
+        """Return, for each person and number, his next messages after it, `page_max` at most."""
+        persons, afters = [person for person, _ in wanted], [after for _, after in wanted]
+        pages: list[list[FeedEntry]] = [[] for _ in wanted]
+        with _journal_errors():
+            rows = await self._fetch("fetch_feeds", persons, afters, page_max)
+        for place, number, epoch, message in rows:
+            pages[int(place) - 1].append(FeedEntry(number, epoch, message))
+        return pages
+
+    async def feed_heads(self, persons: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of each person's newest message; who has none is left out."""
+        with _journal_errors():
+            rows = await self._fetch("fetch_feed_heads", persons)
+        return dict[str, int](rows)
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
         """Return the messages that failed, oldest first, at most LETTERS_MAX of them."""

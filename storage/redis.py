@@ -10,8 +10,8 @@ address in a sentence shows a password.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from math import inf
 
 import trio
@@ -32,7 +32,7 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
-from storage.bridge import Bridge, Work
+from storage.bridge import Bridge, Jobs, Work
 
 EXCHANGE_S = 2.0
 """Time a round trip has before the server counts as away."""
@@ -42,6 +42,10 @@ HEAR_S = 0.25
 """How long one look at a channel waits for the first message."""
 HEARD_MAX = 1_000
 """The most messages of one look at a channel."""
+EAR_S = 0.05
+"""How long one look at channels that come and go waits, and so how late one may be joined."""
+JOINED_MAX = 1_000
+"""Channels that are joined by one command."""
 CLOSE_S = 2.0
 TROUBLE_S = 5.0
 """How long a failure counts as trouble. Others may succeed meanwhile: a full server still reads."""
@@ -114,6 +118,7 @@ class RedisServer:
             max_connections=CONNECTIONS_MAX,
         )
         self._client.response_callbacks.clear()
+        self._jobs = Jobs()
         self._place = _place(self._client)
         self._round_trips = self._failures = 0
         self._trouble, self._failed_at = "", -inf
@@ -141,11 +146,17 @@ class RedisServer:
                 for message in await self._tried(channel.look, HEAR_S + EXCHANGE_S):
                     act(message)
         finally:
-            self._bridge.post(channel.close)
+            self._bridge.post(self._jobs.counted(channel.close))
+
+    def ear(self) -> "Ear":
+        """Return what hears many channels, which come and go, over one connection."""
+        channels = _Channels(self._client)
+        end = self._jobs.counted(channels.close)
+        return Ear(channels, self._tried, lambda: self._bridge.post(end))
 
     async def close(self) -> None:
         """Let the connections go."""
-        await self._bridge.call(self._client.aclose, CLOSE_S)
+        await self._bridge.call(self._end, CLOSE_S)
 
     def statistics(self) -> RedisStatistics:
         """Return how the server has answered."""
@@ -155,6 +166,13 @@ class RedisServer:
             failures=self._failures,
             trouble=self._trouble if is_lately else None,
         )
+
+    async def _end(self) -> None:
+        """Close the client when no job is about to connect: it would lose that connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S / 2):
+                await self._jobs.none.wait()
+        await self._client.aclose()
 
     async def _replies(self, commands: Sequence[Command]) -> list[Reply]:
         pipeline = self._client.pipeline(transaction=False)
@@ -169,7 +187,7 @@ class RedisServer:
     async def _tried[T](self, work: Work[T], timeout_s: float) -> T:
         """Do it over the bridge; whatever goes wrong becomes one sentence."""
         try:
-            return await self._bridge.call(work, timeout_s)
+            return await self._bridge.call(self._jobs.counted(work), timeout_s)
         # uvloop calls writing to a connection that has just been lost a RuntimeError.
         except (RedisError, OSError, RuntimeError, trio.TooSlowError) as error:
             self._failures += 1
@@ -211,6 +229,80 @@ class _Channel:
                 if message is None:
                     break
                 heard.append(message.content)
+        return heard
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        async with self._turn:
+            await self._pubsub.aclose()
+
+
+class Ear:
+    """Channels that come and go over one connection, until that is lost. For trio's thread."""
+
+    __slots__ = ("_channels", "_tried", "close")
+
+    def __init__(self, channels: "_Channels", tried: "_Tried", close: Callable[[], None]) -> None:
+        self._channels = channels
+        self._tried = tried
+        self.close = close
+        """Let the connection go."""
+
+    async def hear(
+        self, join: Sequence[str], leave: Sequence[str]
+    ) -> Sequence[tuple[bytes, bytes]]:
+        """Join and leave channels, and return what was published, each message with its channel.
+
+        Waits a moment for the first message. Raises `RedisUnreachable` when the connection is
+        lost: all that was joined is left then, and this ear is of no more use.
+        """
+        return await self._tried(lambda: self._channels.look(join, leave), EAR_S + EXCHANGE_S)
+
+
+type _Tried = Callable[
+    [Work[list[tuple[bytes, bytes]]], float], Awaitable[list[tuple[bytes, bytes]]]
+]
+
+
+class _Told(Struct, frozen=True):
+    """A message of a channel, or, of another type, that a channel was joined or left."""
+
+    type: str
+    channel: bytes
+    content: bytes | int = field(name="data")
+
+
+class _Channels:
+    """The asyncio side of an ear."""
+
+    __slots__ = ("_pubsub", "_turn")
+
+    def __init__(self, client: Redis) -> None:
+        self._pubsub: PubSub = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
+        self._turn = asyncio.Lock()
+
+    async def look(self, join: Sequence[str], leave: Sequence[str]) -> list[tuple[bytes, bytes]]:
+        """Join, leave, and return what has been published."""
+        async with self._turn:
+            for start in range(0, len(join), JOINED_MAX):
+                await self._pubsub.subscribe(*join[start : start + JOINED_MAX])
+            for start in range(0, len(leave), JOINED_MAX):
+                left = leave[start : start + JOINED_MAX]
+                await self._pubsub.unsubscribe(*left)  # pyright: ignore[reportUnknownMemberType]
+            if not self._pubsub.subscribed:
+                await asyncio.sleep(EAR_S)
+                return []
+            return await self._heard()
+
+    async def _heard(self) -> list[tuple[bytes, bytes]]:
+        heard: list[tuple[bytes, bytes]] = []
+        while len(heard) < HEARD_MAX:
+            wait_s = 0.0 if heard else EAR_S
+            told = convert(await self._pubsub.get_message(timeout=wait_s), _Told | None)
+            if told is None:
+                break
+            if told.type == "message" and isinstance(told.content, bytes):
+                heard.append((told.channel, told.content))
         return heard
 
     async def close(self) -> None:

@@ -2,6 +2,32 @@
 
 create sequence node_lock;
 
+create table api_key (
+    key_id text not null,
+    tenant_id text not null,
+    name text not null,
+    digest bytea not null,
+    hint text not null,
+    scopes text[] not null,
+    created_by text not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    revoked_at timestamp with time zone,
+    constraint api_key_digest_key UNIQUE (digest),
+    constraint api_key_pkey PRIMARY KEY (key_id)
+);
+
+create table authorization_code (
+    digest bytea not null,
+    client_id text not null,
+    user_id text not null,
+    redirect_uri text not null,
+    challenge text not null,
+    scopes text[] not null,
+    expires_at timestamp with time zone not null,
+    session_id text,
+    constraint authorization_code_pkey PRIMARY KEY (digest)
+);
+
 create table checkpoint (
     shard bigint not null,
     kind text not null,
@@ -9,6 +35,18 @@ create table checkpoint (
     state bytea not null,
     constraint checkpoint_pkey PRIMARY KEY (shard, kind, key)
 ) with (fillfactor=65, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.02);
+
+create table client (
+    client_id text not null,
+    tenant_id text not null,
+    name text not null,
+    secret_digest bytea,
+    redirect_uris text[] default '{}'::text[] not null,
+    scopes text[] default '{}'::text[] not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    revoked_at timestamp with time zone,
+    constraint client_pkey PRIMARY KEY (client_id)
+);
 
 create table couriers (
     courier_id text not null,
@@ -46,6 +84,35 @@ create table deliveries (
     constraint deliveries_pkey PRIMARY KEY (delivery_id)
 ) with (fillfactor=65, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.02);
 
+create table device (
+    user_id text not null,
+    device_id text not null,
+    name text default ''::text not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    seen_at timestamp with time zone default clock_timestamp() not null,
+    constraint device_pkey PRIMARY KEY (user_id, device_id)
+) with (fillfactor=80);
+
+create table device_act (
+    courier_id text not null,
+    device_id text not null,
+    counter bigint not null,
+    acted_at timestamp with time zone not null,
+    action text not null,
+    code text default ''::text not null,
+    detail text default ''::text not null,
+    at timestamp with time zone not null,
+    constraint device_act_pkey PRIMARY KEY (courier_id, device_id, counter)
+);
+
+create table device_cursor (
+    person text not null,
+    device_id text not null,
+    message_id bigint not null,
+    updated_at timestamp with time zone not null,
+    constraint device_cursor_pkey PRIMARY KEY (person, device_id)
+) with (fillfactor=50, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.02);
+
 create table door (
     node text not null,
     address text not null,
@@ -73,6 +140,7 @@ create table feed_message (
     number bigint not null,
     message bytea not null,
     at timestamp with time zone not null,
+    epoch bigint default 0 not null,
     constraint feed_message_pkey PRIMARY KEY (person, number)
 );
 
@@ -152,6 +220,22 @@ create table node (
     constraint node_pkey PRIMARY KEY (node)
 ) with (fillfactor=20);
 
+create table order_note (
+    order_id text not null,
+    tenant_id text not null,
+    market_id text not null,
+    customer_id text not null,
+    restaurant_id text not null,
+    external_id text,
+    total_minor bigint,
+    currency text,
+    asked jsonb not null,
+    created_at timestamp with time zone not null,
+    constraint order_note_check CHECK (((total_minor IS NULL) = (currency IS NULL))),
+    constraint order_note_pkey PRIMARY KEY (order_id),
+    constraint order_note_tenant_id_external_id_key UNIQUE (tenant_id, external_id)
+);
+
 create table orders (
     order_id text not null,
     shard bigint not null,
@@ -182,6 +266,28 @@ create table outbox (
     constraint outbox_pkey PRIMARY KEY (shard, sequence)
 ) with (autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.02);
 
+create table restaurants (
+    restaurant_id text not null,
+    tenant_id text not null,
+    market_id text not null,
+    shard bigint not null,
+    name text not null,
+    lat double precision not null,
+    lng double precision not null,
+    address jsonb not null,
+    phone text,
+    hours jsonb,
+    capacity_max integer not null,
+    prep_s double precision,
+    busy_prep_s double precision not null,
+    auto_accepts boolean not null,
+    version bigint not null,
+    change_id text not null,
+    created_at timestamp with time zone not null,
+    updated_at timestamp with time zone not null,
+    constraint restaurants_pkey PRIMARY KEY (restaurant_id)
+) with (fillfactor=80);
+
 create table service_claim (
     shard bigint not null,
     sequence bigint not null,
@@ -190,6 +296,23 @@ create table service_claim (
     due_at timestamp with time zone not null,
     last_error text default ''::text not null,
     constraint service_claim_pkey PRIMARY KEY (shard, sequence)
+) with (fillfactor=70);
+
+create table session (
+    session_id text not null,
+    tenant_id text not null,
+    user_id text not null,
+    device_id text not null,
+    client_id text not null,
+    scopes text[] not null,
+    family_digest bytea not null,
+    refresh_digest bytea not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    refreshed_at timestamp with time zone default clock_timestamp() not null,
+    expires_at timestamp with time zone not null,
+    ended_at timestamp with time zone,
+    end_reason text default ''::text not null,
+    constraint session_pkey PRIMARY KEY (session_id)
 ) with (fillfactor=70);
 
 create table shard_head (
@@ -201,13 +324,79 @@ create table shard_head (
     constraint shard_head_pkey PRIMARY KEY (shard)
 ) with (fillfactor=20, autovacuum_vacuum_cost_delay=0);
 
+create table shift_start (
+    courier_id text not null,
+    shard bigint not null,
+    until timestamp with time zone not null,
+    constraint shift_start_pkey PRIMARY KEY (courier_id)
+) with (fillfactor=70);
+
+create table signing_key (
+    kid text not null,
+    state text not null,
+    public_key bytea not null,
+    sealed bytea not null,
+    since timestamp with time zone default clock_timestamp() not null,
+    constraint signing_key_pkey PRIMARY KEY (kid),
+    constraint signing_key_state_check CHECK ((state = ANY (ARRAY['next'::text, 'active'::text, 'retiring'::text, 'gone'::text])))
+);
+
+create table tenant (
+    tenant_id text not null,
+    name text not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    constraint tenant_pkey PRIMARY KEY (tenant_id)
+);
+
+create table tracking_link (
+    token_digest bytea not null,
+    order_id text not null,
+    created_at timestamp with time zone not null,
+    expires_at timestamp with time zone not null,
+    constraint tracking_link_pkey PRIMARY KEY (token_digest)
+);
+
+create table users (
+    user_id text not null,
+    tenant_id text not null,
+    role text not null,
+    email text not null,
+    name text not null,
+    phone text default ''::text not null,
+    address text default ''::text not null,
+    password_hash text default ''::text not null,
+    courier_id text,
+    restaurant_ids text[] default '{}'::text[] not null,
+    totp_sealed bytea,
+    totp_confirmed boolean default false not null,
+    totp_step bigint default 0 not null,
+    recovery_digests bytea[] default '{}'::bytea[] not null,
+    is_blocked boolean default false not null,
+    created_at timestamp with time zone default clock_timestamp() not null,
+    constraint users_courier_id_key UNIQUE (courier_id),
+    constraint users_pkey PRIMARY KEY (user_id),
+    constraint users_tenant_id_email_key UNIQUE (tenant_id, email)
+);
+
+comment on table api_key is 'Keys of integrators; the hint is enough of one to tell it by.';
+
+comment on table authorization_code is 'Codes of the sign-in page. One that comes twice ends the session it was good for.';
+
 comment on table checkpoint is 'The states of living actors, which a new owner starts from.';
+
+comment on table client is 'Apps and integrators; one without a secret is public.';
 
 comment on table couriers is 'Where every courier works, and whether he does.';
 
 comment on table dead_letter is 'Messages whose handling failed, for operations to replay.';
 
 comment on table deliveries is 'The courier''s side of every order as last committed.';
+
+comment on table device is 'What people sign in with.';
+
+comment on table device_act is 'The acts of couriers'' devices and their outcomes; an empty code is one that counted.';
+
+comment on table device_cursor is 'The last message that each device of a person has acknowledged.';
 
 comment on table door is 'Where each node takes requests and sockets, as clients reach it.';
 
@@ -231,29 +420,91 @@ comment on table market is 'The cities that are run, each in one shard, and how.
 
 comment on table node is 'The nodes that have joined. Whoever holds the lock of this number is the node''s process.';
 
+comment on table order_note is 'Whose an order is and what was asked for, written before the order is placed.';
+
 comment on table orders is 'Every order as last committed; without a total until it has a price.';
 
 comment on table outbox is 'What a shard has told others and is not yet known to be handled.';
 
+comment on table restaurants is 'Where every restaurant is, and how its tenant wants it run.';
+
 comment on table service_claim is 'Work that a node does, until due_at at most; without a node it waits until then.';
+
+comment on table session is 'One signing in on one device, until it ends. Not a socket''s session.';
 
 comment on table shard_head is 'Who may commit next: the epoch of a shard''s owner, its last batch and the answer to that.';
 
+comment on table shift_start is 'Where a courier is about to start a shift; nobody starts him elsewhere until then.';
+
+comment on table signing_key is 'What access tokens are signed with: published as next, then active, then only believed.';
+
+comment on table tenant is 'A business that runs its deliveries here. Nobody sees another one''s.';
+
+comment on table tracking_link is 'Links by which anybody who has one may follow an order.';
+
+comment on table users is 'People who can sign in: customers, couriers, restaurant staff, staff.';
+
+alter table api_key add constraint api_key_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id);
+
+alter table authorization_code add constraint authorization_code_client_id_fkey FOREIGN KEY (client_id) REFERENCES client(client_id);
+
+alter table authorization_code add constraint authorization_code_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(user_id);
+
+alter table client add constraint client_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id);
+
+alter table device add constraint device_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(user_id);
+
 alter table market add constraint market_shard_fkey FOREIGN KEY (shard) REFERENCES lease(shard);
+
+alter table session add constraint session_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id);
+
+alter table session add constraint session_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(user_id);
+
+alter table users add constraint users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id);
+
+CREATE INDEX api_key_by_tenant ON api_key USING btree (tenant_id, key_id);
+
+CREATE INDEX authorization_code_by_expiry ON authorization_code USING btree (expires_at);
+
+CREATE INDEX client_by_revocation ON client USING btree (revoked_at) WHERE revoked_at IS NOT NULL;
+
+CREATE INDEX client_by_tenant ON client USING btree (tenant_id, client_id);
 
 CREATE INDEX dead_letter_to_replay ON dead_letter USING btree (shard, id) WHERE replay_requested_at IS NOT NULL AND replayed_at IS NULL;
 
-CREATE INDEX deliveries_by_courier ON deliveries USING btree (courier_id, assigned_at);
+CREATE INDEX deliveries_by_courier ON deliveries USING btree (courier_id, delivery_id);
+
+CREATE INDEX device_act_by_age ON device_act USING brin (at);
 
 CREATE INDEX fact_by_key ON fact USING btree (key, number);
 
+CREATE INDEX fact_by_number ON fact USING btree (number);
+
 CREATE INDEX idempotency_by_age ON idempotency USING brin (created_at);
 
-CREATE INDEX orders_by_restaurant ON orders USING btree (restaurant_id, created_at);
+CREATE INDEX order_note_by_tenant ON order_note USING btree (tenant_id, order_id);
 
-CREATE INDEX orders_by_user ON orders USING btree (user_id, created_at);
+CREATE INDEX orders_by_restaurant ON orders USING btree (restaurant_id, order_id);
+
+CREATE INDEX orders_by_user ON orders USING btree (user_id, order_id);
+
+CREATE INDEX restaurants_by_tenant ON restaurants USING btree (tenant_id, restaurant_id);
 
 CREATE INDEX service_claim_by_age ON service_claim USING btree (due_at);
+
+CREATE INDEX session_by_end ON session USING btree (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE INDEX session_by_user ON session USING btree (user_id) WHERE ended_at IS NULL;
+
+CREATE UNIQUE INDEX signing_key_active ON signing_key USING btree (state) WHERE state = 'active'::text;
+
+CREATE UNIQUE INDEX signing_key_next ON signing_key USING btree (state) WHERE state = 'next'::text;
+
+CREATE INDEX tracking_link_by_end ON tracking_link USING btree (expires_at);
+
+CREATE INDEX tracking_link_by_order ON tracking_link USING btree (order_id, created_at);
+
+CREATE INDEX users_by_tenant ON users USING btree (tenant_id, user_id);
 
 create table fact_default partition of fact default;
 
@@ -405,8 +656,8 @@ begin
             returning kept.number
         )
         select array_agg(number) from head into heads;
-        insert into feed_message (person, number, message, at)
-        select feed_persons[place], heads[place] - behind, message, written_at
+        insert into feed_message (person, number, message, at, epoch)
+        select feed_persons[place], heads[place] - behind, message, written_at, p_epoch
         from unnest(feed_places, feed_behind, feed_messages) as said (place, behind, message);
         update shard_head set feed_heads = heads where shard = p_shard;
     end if;

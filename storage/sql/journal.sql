@@ -43,5 +43,23 @@ select fact from fact where kind = $1 and key = $2 order by number
 -- name: fetch_feed
 select number, message from feed_message where person = $1 and number > $2 order by number limit $3
 
+-- name: fetch_entries
+select number, epoch, message from feed_message
+where person = $1 and number > $2
+order by number limit $3
+
+-- name: fetch_feeds
+select wanted.place, said.number, said.epoch, said.message
+from unnest($1::text[], $2::bigint[]) with ordinality as wanted (person, after, place)
+cross join lateral (
+    select number, epoch, message from feed_message
+    where person = wanted.person and number > wanted.after
+    order by number limit $3
+) as said
+order by wanted.place, said.number
+
+-- name: fetch_feed_heads
+select person, number from feed_head where person = any($1::text[])
+
 -- name: fetch_dead_letters
 select kind, key, message, error from dead_letter order by id limit $1

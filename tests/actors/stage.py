@@ -105,7 +105,8 @@ class Notes:
         self.published: list[tuple[str, int, Struct]] = []
         self.submitted: list[tuple[str, int, str, bytes]] = []
 
-    def publish(self, person: str, number: int, message: Struct) -> None:
+    def publish(self, person: str, number: int, message: Struct, epoch: int) -> None:
+        del epoch
         self.published.append((person, number, message))
 
     def submit(self, service: str, sequence: int, key: str, message: bytes) -> None:

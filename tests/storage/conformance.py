@@ -4,7 +4,7 @@ A module that tests a store subclasses `Conformance` and says how a fresh store 
 a journal, and can be read: facts by actor, feeds by person, dead letters in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from dispatch.journal import (
     Committed,
     DeadLetter,
     FactRow,
+    FeedEntry,
     FeedRow,
     InboxMark,
     LeaseLost,
@@ -43,6 +44,12 @@ class Store(Protocol):
     async def history(self, kind: str, key: str) -> Sequence[bytes]: ...
 
     async def feed(self, person: str, after: int) -> Sequence[tuple[int, bytes]]: ...
+
+    async def feeds(
+        self, wanted: Sequence[tuple[str, int]], page_max: int
+    ) -> Sequence[Sequence[FeedEntry]]: ...
+
+    async def feed_heads(self, persons: Sequence[str]) -> Mapping[str, int]: ...
 
     async def dead_letters(self) -> Sequence[DeadLetter]: ...
 
@@ -281,6 +288,25 @@ class Conformance:
         assert list(ann) == [(1, b"a1"), (2, b"a2"), (3, b"a3")]
         assert list(late) == [(3, b"a3")]
         assert list(nobody) == []
+
+    async def test_many_feeds_are_read_at_once_each_from_where_its_reader_is(self) -> None:
+        async with self.fresh() as store:
+            before = (await store.open(SHARD)).epoch
+            rows = tuple(FeedRow(who, f"{who}{at}".encode()) for who in "ab" for at in range(5))
+            await store.commit(Batch(SHARD, before, 1, Instant(0), feed=rows))
+            now = (await store.open(SHARD)).epoch
+            await store.commit(Batch(SHARD, now, 2, Instant(0), feed=(FeedRow("b", b"b5"),)))
+            pages = await store.feeds([("b", 4), ("c", 0), ("a", 1), ("b", 0)], 3)
+            heads = await store.feed_heads(["b", "c"])
+
+        assert now > before
+        assert [list(page) for page in pages] == [
+            [FeedEntry(5, before, b"b4"), FeedEntry(6, now, b"b5")],
+            [],
+            [FeedEntry(at + 1, before, f"a{at}".encode()) for at in (1, 2, 3)],
+            [FeedEntry(at + 1, before, f"b{at}".encode()) for at in (0, 1, 2)],
+        ]
+        assert dict(heads) == {"b": 6}
 
     async def test_dead_letters_are_kept_in_order(self) -> None:
         letters = tuple(DeadLetter(*NAME, f"{at}".encode(), "why") for at in range(3))

@@ -186,3 +186,11 @@ async def test_whoever_is_cancelled_while_connecting_leaves_no_connection_behind
                 await trio.sleep(0.01)
 
     assert scope.cancelled_caught
+
+
+async def test_a_transaction_that_a_call_leaves_open_is_rolled_back(database: str) -> None:
+    async with at(database) as store:
+        await store.call(lambda there: there.execute("begin; create table left_open (id int)"))
+        found = await store.call(lambda there: there.fetchval("select to_regclass('left_open')"))
+
+    assert found is None
