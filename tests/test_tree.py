@@ -15,6 +15,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,24 @@ NOT_OUR_WORDS = {
 EMPTY_NAMES = frozenset({"data", "info", "obj"})
 EMPTY_VERBS = ("handle_", "process_")
 VENDORS = {
+    "argon2": ("services/accounts/",),
     "h3": ("geo/", "benchmarks/", "tests/geo/"),
+    "httpx": ("simulations/", "tests/"),
+    "hypercorn": ("api/", "benchmarks/", "tests/api/"),
+    "jwt": ("services/accounts/", "tests/"),
     "ortools": ("dispatch/matching/",),
+    "picows": ("benchmarks/",),
     "pykka": ("benchmarks/",),
+    "pyotp": ("services/accounts/", "tests/"),
+    "quart": ("api/", "benchmarks/", "tests/api/"),
+    "quart_trio": ("api/", "benchmarks/", "tests/api/"),
     "rich": ("cli/", "simulations/", "tests/"),
+    "structlog": ("api/log.py",),
     "thespian": ("benchmarks/",),
+    "trio_websocket": ("benchmarks/", "simulations/", "tests/"),
     "typer": ("cli/", "tests/cli/"),
+    "websockets": ("benchmarks/", "simulations/load/", "wire/"),
+    "werkzeug": ("api/", "tests/api/"),
 }
 # Each is written apart, so that this file does not break its own rule.
 UNSPEAKABLE = {
@@ -86,6 +99,7 @@ def functions(module: ast.Module) -> Iterator[Function]:
             yield node
 
 
+@cache
 def called_names(function: Function) -> set[str]:
     """The last part of each name that a function calls: `raises` for `pytest.raises(...)`."""
     calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
@@ -142,10 +156,15 @@ def names_that_judge(modules: Iterable[ast.Module]) -> set[str]:
     return judges
 
 
+@cache
+def asserts_something(function: Function) -> bool:
+    """Whether a function asserts by itself."""
+    return any(isinstance(node, ast.Assert) for node in ast.walk(function))
+
+
 def judges_something(function: Function, judges: set[str]) -> bool:
     """Whether a function asserts, or calls a function that does."""
-    asserts = any(isinstance(node, ast.Assert) for node in ast.walk(function))
-    return asserts or not judges.isdisjoint(called_names(function))
+    return asserts_something(function) or not judges.isdisjoint(called_names(function))
 
 
 HOUSE = sources(*ROOMS)
