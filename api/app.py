@@ -6,16 +6,20 @@ answered 503. The body of a request is bounded in size and in time before anybod
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from math import ceil
 
 import msgspec
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from actors.failures import ActorFailed
 from api import exchange
+from api.documents import serve_documents
 from api.endpoint import Endpoint, Endpoints
+from api.framework import Framework
+from api.log import GONE, RequestLog, Served, Trail, begin, fault, trail
 from api.ports import Edge, Unavailable
 from api.replies import PROBLEM_TYPE, STATUS, Declined, problem
 from dispatch.ids import prefixed
@@ -32,43 +36,47 @@ ENTROPY_BYTES = 10
 _AWAY = (Unavailable, DatabaseUnreachable, RedisUnreachable, trio.TooSlowError)
 
 
-def application(edge: Edge, nouns: Sequence[Endpoints]) -> QuartTrio:
+def application(edge: Edge, nouns: Sequence[Endpoints], log: RequestLog | None = None) -> QuartTrio:
     """Return the application that serves these endpoints."""
-    app = QuartTrio("dispatch", static_folder=None)
+    app = Framework("dispatch", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["BODY_TIMEOUT"] = BODY_S
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False  # A path is right or wrong; nobody is sent on to another.
+    log = log or RequestLog()
     for noun in nouns:
         for endpoint in noun.declared:
             app.add_url_rule(
                 endpoint.path.replace("{", "<").replace("}", ">"),
                 f"{endpoint.verb} {endpoint.path}",
-                _view(endpoint, edge),
+                _view(endpoint, edge, log),
                 methods=[endpoint.verb],
             )
-    app.register_error_handler(HTTPException, partial(_refused, edge))
-    app.register_error_handler(500, partial(_failed, edge))
-    app.after_request(_hardened)
+    serve_documents(app, nouns)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(500, _failed)
+    app.before_request(partial(_begun, edge))
+    app.after_request(partial(_ended, edge, log))
     return app
 
 
-def _view(endpoint: Endpoint, edge: Edge) -> Callable[..., Awaitable[Response]]:
+def _view(endpoint: Endpoint, edge: Edge, log: RequestLog) -> Callable[..., Awaitable[Response]]:
     async def view(**_path: str) -> Response:
-        request_id = prefixed("req", edge.now(), edge.entropy(ENTROPY_BYTES))
         try:
             with trio.fail_after(REQUEST_S):
-                shown = await exchange.answer(endpoint, edge, request, request_id)
+                return await exchange.answer(endpoint, edge, request, trail().request_id)
         except Declined as declined:
-            return _problem(declined, request_id)
+            return _problem(declined)
         except _AWAY as error:
-            del error
+            trail().error = error
             told = "a part of the service is away: ask again"
-            return _problem(Declined(Code.UNAVAILABLE, told, retry_s=RETRY_S), request_id)
-        except ActorFailed:
-            told = "it failed on our side, and changed nothing"
-            return _problem(Declined(Code.FAILED, told), request_id)
-        shown.headers["X-Request-Id"] = request_id
-        return shown
+            return _problem(Declined(Code.UNAVAILABLE, told, retry_s=RETRY_S))
+        except ActorFailed as error:
+            trail().error = error
+            return _problem(Declined(Code.FAILED, "it failed on our side, and changed nothing"))
+        except trio.Cancelled:
+            log.note(_served(edge, GONE))
+            raise
 
     return view
 
@@ -80,39 +88,64 @@ _BY_STATUS = {
     408: Code.MALFORMED,
     413: Code.TOO_LARGE,
     415: Code.UNSUPPORTED_MEDIA,
+    429: Code.RATE_LIMITED,
+    503: Code.UNAVAILABLE,
 }
 
 
-async def _refused(edge: Edge, error: HTTPException) -> Response:
+async def _begun(edge: Edge) -> None:
+    """Give the request its name."""
+    request_id = prefixed("req", edge.now(), edge.entropy(ENTROPY_BYTES))
+    begin(Trail(request_id=request_id, began_s=trio.current_time()))
+
+
+async def _refused(error: HTTPException) -> Response:
     """Tell what the framework found wrong."""
     code = _BY_STATUS.get(error.code or 400, Code.MALFORMED)
     allowed = {"Allow": ", ".join(getattr(error, "valid_methods", None) or ())}
-    declined = Declined(code, "", headers=allowed if code is Code.METHOD_NOT_ALLOWED else None)
-    return _problem(declined, _request_id(edge))
+    return _problem(
+        Declined(code, "", headers=allowed if code is Code.METHOD_NOT_ALLOWED else None)
+    )
 
 
-async def _failed(edge: Edge, error: BaseException) -> Response:
-    """Answer for a fault of ours; Quart has logged it."""
-    del error
-    return _problem(Declined(Code.FAILED, "it is noted, and not yours to mend"), _request_id(edge))
+async def _failed(error: InternalServerError) -> Response:
+    """Answer for a fault of ours."""
+    trail().error = error.original_exception
+    return _problem(Declined(Code.FAILED, "it is noted, and not yours to mend"))
 
 
-def _request_id(edge: Edge) -> str:
-    return prefixed("req", edge.now(), edge.entropy(ENTROPY_BYTES))
-
-
-def _problem(declined: Declined, request_id: str) -> Response:
-    told = problem(declined, request.path, request_id)
+def _problem(declined: Declined) -> Response:
+    trail().code = declined.code
+    told = problem(declined, request.path, trail().request_id)
     shown = Response(msgspec.json.encode(told), STATUS[declined.code], content_type=PROBLEM_TYPE)
     shown.headers.update(declined.headers)
-    shown.headers["X-Request-Id"] = request_id
     shown.headers["Cache-Control"] = "no-store"
     if declined.retry_s is not None:
-        shown.headers["Retry-After"] = str(max(1, round(declined.retry_s)))
+        shown.headers["Retry-After"] = str(max(1, ceil(declined.retry_s)))
     return shown
 
 
-async def _hardened(shown: Response) -> Response:
+async def _ended(edge: Edge, log: RequestLog, shown: Response) -> Response:
+    """Write the line of the request, and what every answer says."""
+    shown.headers["X-Request-Id"] = trail().request_id
     shown.headers.setdefault("X-Content-Type-Options", "nosniff")
     shown.headers.setdefault("Referrer-Policy", "no-referrer")
+    log.note(_served(edge, shown.status_code))
     return shown
+
+
+def _served(edge: Edge, status: int) -> Served:
+    """Return what became of the request; of what is away the names are enough."""
+    left = trail()
+    return Served(
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else "",
+        status=status,
+        ms=round((trio.current_time() - left.began_s) * 1_000, 2),
+        request_id=left.request_id,
+        node=edge.node,
+        subject=left.principal.subject,
+        tenant_id=left.principal.tenant_id,
+        code=left.code,
+        fault=fault(left.error) if left.error else None,
+    )

@@ -85,6 +85,10 @@ class Endpoint:
     codes: tuple[Code, ...]
     takes_form: bool
     tag: str
+    keeps_answer: bool = True
+    """False where an answer holds a secret: it is not kept, under whatever key the request came."""
+    refuses_with: type | None = None
+    """What it answers in the place of a problem, where a standard says so."""
 
     @property
     def name(self) -> str:
@@ -125,7 +129,7 @@ class Endpoints:
         """Declare what a DELETE does."""
         return self._declare("DELETE", path, **rest)
 
-    def _declare(
+    def _declare(  # noqa: PLR0913 - what an endpoint can say of itself.
         self,
         verb: Verb,
         path: str,
@@ -135,6 +139,8 @@ class Endpoints:
         codes: tuple[Code, ...] = (),
         group: Group | None = None,
         takes_form: bool = False,
+        keeps_answer: bool = True,
+        refuses_with: type | None = None,
     ) -> Callable[[Act], Act]:
         def declare(act: Act) -> Act:
             hints = get_type_hints(act)
@@ -153,6 +159,8 @@ class Endpoints:
                 codes=codes,
                 takes_form=takes_form,
                 tag=self.tag,
+                keeps_answer=keeps_answer,
+                refuses_with=refuses_with,
             )
             self.declared.append(endpoint)
             return act

@@ -24,6 +24,8 @@ from quart import Request, Response
 from werkzeug.datastructures import Headers
 
 from api.endpoint import Call, Endpoint
+from api.limits import neighbourhood
+from api.log import trail
 from api.ports import Edge
 from api.replies import Declined, Flaw, Reply
 from dispatch.ids import Instant
@@ -38,12 +40,16 @@ FORM = "application/x-www-form-urlencoded"
 KEY_CHARS_MAX = 255
 DETAIL_CHARS_MAX = 280
 FIELDS_MAX = 32
+NAMES_CLIENT = frozenset({"/v1/oauth/token", "/v1/oauth/revoke"})
+"""Where `Authorization: Basic` names an OAuth client, and nobody is signed in yet."""
 SEED_BYTES = 16
 OK, NO_CONTENT, NOT_MODIFIED = 200, 204, 304
 CLAIM_S = 2.0
 """Time to say what became of a claim, also when the request was given up."""
 
 _POINTER = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 as JSON writes it: its backslash is not one that was itself written by two."""
 _encode_json = msgspec.json.Encoder(order="deterministic").encode
 _encode_msgpack = msgspec.msgpack.Encoder().encode
 
@@ -51,9 +57,11 @@ _encode_msgpack = msgspec.msgpack.Encoder().encode
 async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: str) -> Response:
     """Return the answer to a request; raises `Declined`."""
     principal = await _principal(edge, request)
+    trail().principal = principal
     headers = await _within_limits(endpoint, edge, principal, request)
     _check_scope(endpoint, principal)
     writes = _notation(request)
+    path = _path(request)
     written = await request.get_data(as_text=False, cache=False)
     assert isinstance(written, bytes)
     body = _body(endpoint, request, written)
@@ -62,10 +70,10 @@ async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: s
         if once.answered is not None:
             headers["Idempotent-Replayed"] = "true"
             return _response(once.answered.status, once.answered.body, writes, headers)
-        call = Call[Any, Any](
+        call = Call(
             edge=edge,
             principal=principal,
-            path=request.view_args or {},
+            path=path,
             query=query,
             body=body,
             request_id=request_id,
@@ -88,10 +96,11 @@ async def _principal(edge: Edge, request: Request) -> Principal:
     if not given:
         return ANONYMOUS
     kind, _, bearer = given.partition(" ")
-    if kind.lower() == "basic" and request.path == "/v1/oauth/token":
+    if kind.lower() == "basic" and request.path in NAMES_CLIENT:
         return ANONYMOUS  # A client that names itself in the standard's own way.
     found = await edge.accounts.find_principal(bearer.strip()) if kind.lower() == "bearer" else None
     if found is None:
+        await _take(edge, _address(request), "wrong-token")
         raise Declined(
             Code.UNAUTHENTICATED,
             "the token or key is wrong, ended or expired: sign in again",
@@ -122,8 +131,12 @@ async def _within_limits(
     endpoint: Endpoint, edge: Edge, principal: Principal, request: Request
 ) -> Headers:
     """Return headers that tell what is left of the limit."""
-    who = principal.subject or f"ip:{request.remote_addr}"
-    left = await edge.limits.take(who, endpoint.group)
+    return await _take(edge, principal.subject or _address(request), endpoint.group)
+
+
+async def _take(edge: Edge, who: str, group: str) -> Headers:
+    """Take one request of what somebody has in a group, and return headers that tell the rest."""
+    left = await edge.limits.take(who, group)
     told = {
         "RateLimit-Limit": str(left.limit),
         "RateLimit-Remaining": str(left.remaining),
@@ -137,6 +150,19 @@ async def _within_limits(
             headers=told,
         )
     return Headers(told)
+
+
+def _address(request: Request) -> str:
+    """Return whom a request without a name counts as."""
+    return f"ip:{neighbourhood(request.remote_addr or '')}"
+
+
+def _path(request: Request) -> Mapping[str, str]:
+    """Return the variables of the path; nothing has a name that no store can keep."""
+    path: Mapping[str, str] = request.view_args or {}
+    if any("\0" in name for name in path.values()):
+        raise Declined(Code.NOT_FOUND)
+    return path
 
 
 def _notation(request: Request) -> str:
@@ -157,12 +183,20 @@ def _body(endpoint: Endpoint, request: Request, written: bytes) -> object:
     if given not in takes:
         raise Declined(Code.UNSUPPORTED_MEDIA, f"send {' or '.join(takes)}, not {given[:64]!r}")
     try:
-        return _READ[given](written, endpoint.body)
+        return _storable(_READ[given](written, endpoint.body), "")
     except msgspec.ValidationError as error:
         raise _invalid(str(error), "") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         told = f"the body cannot be read: {error}"[:DETAIL_CHARS_MAX]
         raise Declined(Code.MALFORMED, told) from error
+
+
+def _storable[S: Struct](given: S, where: str) -> S:
+    """Return what was given, unless a text in it has the one character that no store can keep."""
+    if _NUL.search(_encode_json(given)):
+        flaw = Flaw(where, Code.INVALID, "a text holds the character U+0000")
+        raise Declined(Code.INVALID, "no text may hold the character U+0000", flaws=(flaw,))
+    return given
 
 
 def _form(written: bytes, kind: type[Struct]) -> Struct:
@@ -183,7 +217,8 @@ def _query(endpoint: Endpoint, request: Request) -> object:
     if endpoint.query is None:
         return None
     try:
-        return msgspec.convert(request.args.to_dict(), endpoint.query, strict=False)
+        given = msgspec.convert(request.args.to_dict(), endpoint.query, strict=False)
+        return _storable(given, "?")
     except msgspec.ValidationError as error:
         raise _invalid(str(error), "?") from error
 
@@ -213,14 +248,15 @@ async def _once(
 ) -> AsyncGenerator[Once]:
     """Claim the request's key for the block, and keep what it was answered."""
     key = request.headers.get("Idempotency-Key", "")
-    if not key or endpoint.verb not in {"POST", "PATCH"}:
+    if not key or endpoint.verb not in {"POST", "PATCH"} or not endpoint.keeps_answer:
         yield Once(edge.now(), edge.entropy(SEED_BYTES))
         return
     if len(key) > KEY_CHARS_MAX:
         raise Declined(Code.INVALID, f"an Idempotency-Key has at most {KEY_CHARS_MAX} characters")
-    scope = f"{principal.tenant_id}/{principal.subject}"
     told = f"{endpoint.verb} {request.full_path} {request.mimetype}\n".encode()
     digest = hashlib.sha256(told + written).digest()
+    # Nobody in particular is many: a key of theirs is only ever that of the very same request.
+    scope = f"{principal.tenant_id}/{principal.subject or digest.hex()}"
     claim = await edge.idempotency.claim(scope, key, digest)
     match claim:
         case Claimed(began_at):

@@ -160,6 +160,10 @@ class Accounts(Protocol):
         """Return whose token or API key it is; None for one that is wrong, ended or expired."""
         ...
 
+    def is_ended(self, session_id: str) -> bool:
+        """Tell whether somebody has signed out, whose token may still look good."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:

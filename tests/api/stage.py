@@ -17,6 +17,7 @@ import trio
 from msgspec import Struct
 from quart.typing import TestClientProtocol
 from quart_trio import QuartTrio
+from werkzeug.datastructures import Headers
 
 from actors.directory import Neighbours
 from actors.failures import ActorGone
@@ -104,9 +105,13 @@ class Known:
     """Principals by the tokens that the test gives them; fits `api.ports.Accounts`."""
 
     by_token: dict[str, Principal] = field(default_factory=dict[str, Principal])
+    ended: set[str] = field(default_factory=set[str])
 
     async def find_principal(self, bearer: str) -> Principal | None:
         return self.by_token.get(bearer)
+
+    def is_ended(self, session_id: str) -> bool:
+        return session_id in self.ended
 
 
 class NoFeeds:
@@ -164,20 +169,24 @@ class Stage:
         headers: Mapping[str, str] | None = None,
         json: object = None,
         **rest: Any,  # noqa: ANN401
-    ) -> tuple[int, Any, Mapping[str, str]]:
+    ) -> tuple[int, Any, Headers]:
         """Send a request; return status, decoded JSON (None when empty) and headers."""
         written = {} if json is None else {"data": msgspec.json.encode(json)}
         told = dict(headers or {})
         if json is not None:
             told.setdefault("Content-Type", "application/json")
-        shown = await self.client.open(path, method=verb, headers=told, **written, **rest)
+        client: Any = self.client  # Parts of its types are missing.
+        shown = await client.open(path, method=verb, headers=told, **written, **rest)
         body = await shown.get_data(as_text=False)
         return shown.status_code, msgspec.json.decode(body) if body else None, shown.headers
 
 
 @asynccontextmanager
 async def on_stage(
-    database_url: str, redis_url: str, nouns: Sequence[Endpoints], **replaced: Any
+    database_url: str,
+    redis_url: str,
+    nouns: Sequence[Endpoints],
+    **replaced: Any,  # noqa: ANN401
 ) -> AsyncGenerator[Stage]:
     """Run a market with its edge; `replaced` are other parts of the `Edge` than those here."""
     async with (

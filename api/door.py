@@ -1,0 +1,312 @@
+"""The front door: one port for sockets and for HTTP alike.
+
+A connection waits in the reactor's poll, without a task, until enough of its first line is there to
+tell what it wants; then a socket's goes to the reactor, unread, and any other to the HTTP server,
+which gives it a task. So a client needs one address and one certificate, and a connection that says
+nothing costs a few hundred bytes until its time is over.
+
+What a client can do to the HTTP server by not writing or not reading is bounded here: so many
+connections, so long for a head, so long for each part of an answer to be taken. The door ends in
+order: it takes nobody in, has the sockets say goodbye, lets requests finish for a while, and closes
+what is left. TLS is for a proxy in front of it.
+"""
+
+import logging
+import select
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+from msgspec import Struct
+
+from api.poll import Deadlines, accept
+from api.reactor import SWEEP_S, Reactor
+from wire.frames import CloseCode
+
+PIECE_BYTES = 64 * 1024
+"""How much of an answer is given its own time to be taken."""
+
+_NO_ROOM = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
+    b"Connection: close\r\n\r\n"
+)
+_ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_HTTP_2 = b"PRI "
+
+_log = logging.getLogger("dispatch.http")
+
+
+class DoorLimits(Struct, frozen=True, kw_only=True):
+    """What clients may take before anybody knows what they want, and from the HTTP server."""
+
+    undecided_max: int = 4_000
+    """Connections that have not said what they want."""
+    undecided_s: float = 5.0
+    connections_max: int = 2_000
+    peer_connections_max: int = 1_000
+    """HTTP connections from one address, which may be that of a whole town's phones."""
+    head_bytes_max: int = 16 * 1024
+    idle_s: float = 10.0
+    """For the whole head of a request, and between two requests."""
+    send_s: float = 10.0
+    grace_s: float = 5.0
+    """For requests to finish when the node leaves."""
+
+
+LIMITS = DoorLimits()
+
+
+async def serve_door(
+    listeners: Sequence[trio.SocketListener],
+    app: ASGIFramework,
+    reactor: Reactor,
+    limits: DoorLimits = LIMITS,
+    *,
+    leave: trio.Event | None = None,
+    farewell: Callable[[], Awaitable[None]] | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve sockets and HTTP, and run the reactor, until `leave` is set or this is cancelled.
+
+    After `leave` nobody is let in any more, then `farewell` is awaited, whose work it is to close
+    the sockets; without one they are closed with 1012, the code of a restart.
+    """
+    config = _config(limits)
+    context = WorkerContext(None)
+    wrapped = ASGIWrapper(app)
+    lifespan = Lifespan(wrapped, config, {})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reactor.run)
+        await nursery.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        async with trio.open_nursery() as requests:
+            door = _Door(reactor, limits, _Http(wrapped, config, context, requests, limits))
+            try:
+                async with trio.open_nursery() as entrance:
+                    for listener in listeners:
+                        entrance.start_soon(accept, listener, door.meet)
+                    entrance.start_soon(door.sweep)
+                    task_status.started()
+                    await (trio.Event() if leave is None else leave).wait()
+                    entrance.cancel_scope.cancel()
+            finally:
+                for listener in listeners:
+                    listener.socket.close()
+            door.shut()
+            await context.terminated.set()
+            requests.cancel_scope.deadline = trio.current_time() + limits.grace_s
+            await (farewell() if farewell else reactor.close_all(CloseCode.RESTART, "restart"))
+        await lifespan.wait_for_shutdown()
+        nursery.cancel_scope.cancel()
+
+
+def _config(limits: DoorLimits) -> Config:
+    """Return the HTTP server's configuration."""
+    config = Config()
+    config.accesslog = None
+    config.errorlog = _log
+    config.include_server_header = False
+    config.h11_max_incomplete_size = limits.head_bytes_max
+    # The server counts a connection as idle until it has the whole head of a request. It must not
+    # time single reads: who listens to an event stream says nothing for hours.
+    config.keep_alive_timeout = limits.idle_s
+    config.read_timeout = None
+    return config
+
+
+class _Door:
+    """Where connections wait until they have said what they want."""
+
+    def __init__(self, reactor: Reactor, limits: DoorLimits, http: "_Http") -> None:
+        self._limits = limits
+        self._wanted = [f"GET {path}".encode() for path in reactor.paths]
+        self.undecided = Deadlines[_Newcomer](limits.undecided_s)
+        self.reactor = reactor
+        self.http = http
+        self.peek_bytes = max(map(len, [*self._wanted, _HTTP_2])) + 1
+
+    def meet(self, sock: socket.socket) -> None:
+        """Wait for what a new connection says first."""
+        if len(self.undecided) >= self._limits.undecided_max:
+            sock.close()
+            return
+        sock.settimeout(0)
+        newcomer = _Newcomer(self, sock)
+        # Told once for each arrival of bytes and not as long as they lie there: they stay unread.
+        events = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+        self.reactor.poll.watch(sock, newcomer, events)
+        self.undecided.begin(newcomer, trio.current_time())
+
+    def route(self, first: bytes) -> Callable[[socket.socket], None] | None:
+        """Return who takes a connection that begins like this; None while that is not clear."""
+        for wanted in self._wanted:
+            if first.startswith(wanted) and first[len(wanted) :][:1] in {b" ", b"?"}:
+                return self.reactor.adopt
+        if any(wanted.startswith(first) for wanted in (*self._wanted, _HTTP_2)):
+            return None
+        return self.http.refuse if first.startswith(_HTTP_2) else self.http.adopt
+
+    def shut(self) -> None:
+        """Close the connections that have not said what they want."""
+        for watched in self.reactor.poll.everyone():
+            if isinstance(watched, _Newcomer):
+                watched.hang_up()
+
+    async def sweep(self) -> None:
+        """Close those that take too long to say it."""
+        while True:
+            await trio.sleep(SWEEP_S)
+            for newcomer in self.undecided.due(trio.current_time()):
+                newcomer.hang_up()
+
+
+class _Newcomer:
+    """A connection of which nobody knows what it wants."""
+
+    __slots__ = ("_door", "_sock")
+
+    def __init__(self, door: _Door, sock: socket.socket) -> None:
+        self._door = door
+        self._sock = sock
+
+    def ready(self, events: int) -> None:
+        """Look at the first bytes, and leave them for whoever takes the connection."""
+        try:
+            first = self._sock.recv(self._door.peek_bytes, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            first = b""
+        take = self._door.route(first) if first else None
+        if take is not None:
+            self._leave()
+            take(self._sock)
+        elif not first or events & _ENDED:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        self._leave()
+        self._sock.close()
+
+    def _leave(self) -> None:
+        self._door.undecided.end(self)
+        self._door.reactor.poll.unwatch(self._sock)
+
+
+class _Http:
+    """The HTTP server, a task for each connection."""
+
+    def __init__(
+        self,
+        app: ASGIWrapper,
+        config: Config,
+        context: WorkerContext,
+        nursery: trio.Nursery,
+        limits: DoorLimits,
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._context = context
+        self._nursery = nursery
+        self._limits = limits
+        self._peers: Counter[str] = Counter()
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Serve a connection, if there is room for it."""
+        try:
+            peer: str = sock.getpeername()[0]
+        except OSError:
+            sock.close()
+            return
+        has_room = self._peers.total() < self._limits.connections_max
+        if has_room and self._peers[peer] < self._limits.peer_connections_max:
+            self._peers[peer] += 1
+            self._nursery.start_soon(self._serve, sock, peer)
+        else:
+            self.refuse(sock)
+
+    def refuse(self, sock: socket.socket) -> None:
+        """Tell somebody to come later, and close the connection."""
+        # What lies unread as a connection is closed resets it, and takes the answer along.
+        with suppress(OSError):
+            sock.recv(PIECE_BYTES)
+            sock.send(_NO_ROOM)
+        sock.close()
+
+    async def _serve(self, sock: socket.socket, peer: str) -> None:
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        try:
+            await _Http1(
+                self._app,
+                self._config,
+                self._context,
+                ConnectionState({}),
+                _Impatient(stream, self._limits.send_s),  # pyright: ignore[reportArgumentType]
+            )
+        finally:
+            stream.socket.close()
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+
+
+class _Http1(TCPServer):
+    """The HTTP server of one connection, which stays with HTTP/1.1 whatever it is asked for.
+
+    Hypercorn would follow `Upgrade: h2c` to HTTP/2, which nobody needs without TLS and of which
+    nothing is bounded here. Without that check the request is answered as any other is. It would
+    also keep the place of a client that has hung up until the time for idle ones is over.
+    """
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+    @property
+    def protocol(self) -> ProtocolWrapper:
+        """Return what reads the connection."""
+        return self._protocol
+
+    @protocol.setter
+    def protocol(  # pyright: ignore[reportIncompatibleVariableOverride] - a value there.
+        self, protocol: ProtocolWrapper
+    ) -> None:
+        setattr(protocol.protocol, "_check_protocol", _stay)  # noqa: B010 - it is not ours.
+        self._protocol = protocol
+
+
+async def _stay(request: object) -> None:
+    """Follow no request to another protocol."""
+    del request
+
+
+class _Impatient:
+    """A stream whose other end must take what it is sent; fits what the HTTP server expects."""
+
+    def __init__(self, stream: trio.SocketStream, send_s: float) -> None:
+        self._stream = stream
+        self._send_s = send_s
+        self.socket = stream.socket
+        self.receive_some = stream.receive_some
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+
+    async def send_all(self, answer: bytes) -> None:
+        """Send all of it; raises BrokenResourceError when a part of it is not taken in time."""
+        pieces = memoryview(answer)
+        for start in range(0, len(answer), PIECE_BYTES):
+            with trio.move_on_after(self._send_s) as patience:
+                await self._stream.send_all(pieces[start : start + PIECE_BYTES])
+            if patience.cancelled_caught:
+                await trio.aclose_forcefully(self._stream)
+                raise trio.BrokenResourceError("the client does not read its answer")

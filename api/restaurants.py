@@ -1,0 +1,346 @@
+"""Restaurants over HTTP: who there is, how each is run, and whether it takes orders now.
+
+A restaurant is a row that its tenant writes and an actor that decides about orders. A change is
+written first and then told to the actor, by a message that carries the version and can be repeated:
+a request that got no further than the row is completed by the same request under its key, or by
+whoever next asks for the restaurant. What is done on one order or dish is in `api.kitchens`.
+"""
+
+from contextlib import suppress
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from api import access
+from api.cursors import Cursor, Limit, key_of, page
+from api.endpoint import Call, Endpoints
+from api.hours import HoursView, hours_of
+from api.ports import Edge, Unavailable
+from api.replies import Declined, Flaw, Page, Reply, accepted
+from api.restaurant_views import RestaurantView, restaurant_etag, restaurant_view, version_of
+from api.times import Time, instant_of
+from dispatch.ids import Instant, RestaurantId, after
+from dispatch.restaurant import Close, Configure, Message, Open, Pause, Resume, Settings
+from dispatch.step import Code
+from geo.point import LatLng
+from geo.projection import OutOfReach
+from services.accounts.principal import Role, Scope
+from storage.restaurants import Kept, RestaurantRow, create, fetch_page, save
+from wire.orders import Address, Lat, Lng, Phone
+
+PAUSE_S_MAX = 7 * 86_400.0
+LIST = "restaurants"
+_S_PER_MINUTE = 60
+
+restaurants = Endpoints("Restaurants", "Who cooks, when, and how much at once.")
+
+type Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+type CapacityMax = Annotated[int, Meta(ge=1, le=1_000)]
+type PreparationMinutes = Annotated[float, Meta(ge=0, le=24 * 60)]
+type MarketName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+
+
+class NewRestaurant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A restaurant to be. Without `hours` it is open when its staff says so, and only then.
+
+    Without `preparation_minutes` the market's usual time is assumed. Each order in the kitchen
+    adds `busy_minutes` to the time of the next; what comes when there are `capacity_max` is
+    rejected. With `auto_accepts` nobody needs to accept an order.
+    """
+
+    name: Name
+    lat: Lat
+    lng: Lng
+    address: Address = Address()
+    phone: Phone | None = None
+    hours: HoursView | None = None
+    capacity_max: CapacityMax = 100
+    preparation_minutes: PreparationMinutes | None = None
+    busy_minutes: PreparationMinutes = 0.0
+    auto_accepts: bool = True
+
+
+class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be another; what is left out stays. A restaurant stays in its place."""
+
+    name: Name | UnsetType = UNSET
+    address: Address | UnsetType = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    hours: HoursView | UnsetType | None = UNSET
+    capacity_max: CapacityMax | UnsetType = UNSET
+    preparation_minutes: PreparationMinutes | UnsetType | None = UNSET
+    busy_minutes: PreparationMinutes | UnsetType = UNSET
+    auto_accepts: bool | UnsetType = UNSET
+
+
+class Break(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long no orders are to come: until then, or for so long."""
+
+    until: Time | None = None
+    minutes: Annotated[int, Meta(ge=1, le=int(PAUSE_S_MAX) // _S_PER_MINUTE)] | None = None
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """Which restaurants to list."""
+
+    market_id: MarketName | None = None
+    limit: Limit = 50
+    after: Cursor | None = None
+
+
+@restaurants.post(
+    "/v1/restaurants",
+    scope=Scope.RESTAURANTS_WRITE,
+    status=201,
+    codes=(Code.INVALID, Code.UNAVAILABLE),
+)
+async def open_restaurant(call: Call[NewRestaurant]) -> Reply[RestaurantView]:
+    """Add a restaurant, in the market that its place lies in.
+
+    It takes orders by its hours from now on, or, without hours, once it is opened.
+    """
+    access.only_owner(call.principal)
+    row = _new_row(call)
+    await create(call.edge.database, row)
+    kept = await access.restaurant_for(call.edge, call.principal, row.restaurant_id)
+    await configure(call.edge, kept.row)
+    reply = await _shown(call, row.restaurant_id)
+    return structs.replace(reply, headers={"Location": f"/v1/restaurants/{row.restaurant_id}"})
+
+
+@restaurants.get("/v1/restaurants", scope=Scope.RESTAURANTS_READ)
+async def list_restaurants(call: Call[None, Listing]) -> Reply[Page[RestaurantView]]:
+    """List the tenant's restaurants; its own people see those that they run."""
+    wanted, principal = call.query, call.principal
+    own = tuple(principal.restaurant_ids) if principal.role is Role.RESTAURANT else None
+    found = await fetch_page(
+        call.edge.replica,
+        principal.tenant_id,
+        after=key_of(LIST, wanted.after) if wanted.after else "",
+        limit=wanted.limit + 1,
+        market_id=wanted.market_id,
+        restaurant_ids=own,
+    )
+    return Reply(
+        value=page(
+            LIST,
+            found,
+            wanted.limit,
+            key=lambda kept: kept.row.restaurant_id,
+            shown=lambda kept: restaurant_view(kept, principal, call.edge),
+        )
+    )
+
+
+@restaurants.get(
+    "/v1/restaurants/{restaurant_id}", scope=Scope.RESTAURANTS_READ, codes=(Code.NOT_FOUND,)
+)
+async def show_restaurant(call: Call) -> Reply[RestaurantView]:
+    """Show a restaurant: whether it is open, when that changes, how long an order takes."""
+    seen = await access.restaurant_seen_by(call.edge, call.principal, call.path["restaurant_id"])
+    if is_current(seen):
+        return _view(call, seen)
+    with suppress(Unavailable, Declined):
+        await configure(call.edge, seen.row)
+    return await _shown(call, seen.row.restaurant_id)
+
+
+@restaurants.patch(
+    "/v1/restaurants/{restaurant_id}",
+    scope=Scope.RESTAURANTS_WRITE,
+    codes=(Code.NOT_FOUND, Code.INVALID, Code.STALE_ETAG, Code.UNAVAILABLE),
+)
+async def change_restaurant(call: Call[Changes]) -> Reply[RestaurantView]:
+    """Change how a restaurant is run. With `If-Match` only if nobody else has meanwhile."""
+    return await _changed(call, _changes(call))
+
+
+@restaurants.put(
+    "/v1/restaurants/{restaurant_id}/hours",
+    scope=Scope.RESTAURANTS_WRITE,
+    codes=(Code.NOT_FOUND, Code.INVALID, Code.STALE_ETAG, Code.UNAVAILABLE),
+)
+async def set_hours(call: Call[HoursView]) -> Reply[RestaurantView]:
+    """Set the opening hours. The restaurant opens or closes at once where they say so."""
+    return await _changed(call, {"hours": hours_of(call.body, call.began_at, "")})
+
+
+_STAGING = (Code.NOT_FOUND, Code.NOT_LEGAL_NOW, Code.UNAVAILABLE)
+
+
+@restaurants.post(
+    "/v1/restaurants/{restaurant_id}/open", scope=Scope.RESTAURANTS_WRITE, codes=_STAGING
+)
+async def open_now(call: Call) -> Reply[RestaurantView]:
+    """Take orders from now on; where there are hours, until they next begin or end."""
+    kept = await access.restaurant_for(call.edge, call.principal, call.path["restaurant_id"])
+    return await _staged(call, kept, _settings(Open, call.edge, kept.row))
+
+
+@restaurants.post(
+    "/v1/restaurants/{restaurant_id}/close", scope=Scope.RESTAURANTS_WRITE, codes=_STAGING
+)
+async def close_now(call: Call) -> Reply[RestaurantView]:
+    """Take no more orders, until the hours next begin; what is in the kitchen is cooked."""
+    kept = await access.restaurant_for(call.edge, call.principal, call.path["restaurant_id"])
+    return await _staged(call, kept, Close())
+
+
+@restaurants.post(
+    "/v1/restaurants/{restaurant_id}/pause",
+    scope=Scope.RESTAURANTS_WRITE,
+    codes=(*_STAGING, Code.INVALID),
+)
+async def pause(call: Call[Break]) -> Reply[RestaurantView]:
+    """Take no orders for a while."""
+    kept = await access.restaurant_for(call.edge, call.principal, call.path["restaurant_id"])
+    return await _staged(call, kept, Pause(_until(call)))
+
+
+@restaurants.post(
+    "/v1/restaurants/{restaurant_id}/resume", scope=Scope.RESTAURANTS_WRITE, codes=_STAGING
+)
+async def resume(call: Call) -> Reply[RestaurantView]:
+    """Take orders again before the pause is over."""
+    kept = await access.restaurant_for(call.edge, call.principal, call.path["restaurant_id"])
+    return await _staged(call, kept, Resume())
+
+
+async def configure(edge: Edge, row: RestaurantRow) -> None:
+    """Tell the actor how the restaurant is to be run; again does no harm."""
+    message = _settings(Configure, edge, row)
+    accepted(await edge.actors.ask(row.shard, "restaurant", row.restaurant_id, message))
+
+
+async def ask_restaurant(edge: Edge, kept: Kept, message: Message) -> None:
+    """Have the restaurant hear it, as it is to be run by now; raises `Declined` if it refuses."""
+    row = kept.row
+    if not is_current(kept):
+        await configure(edge, row)
+    accepted(await edge.actors.ask(row.shard, "restaurant", row.restaurant_id, message))
+
+
+def is_current(kept: Kept) -> bool:
+    """Tell whether the actor knows how the restaurant is to be run."""
+    return kept.state is not None and kept.state.version >= kept.row.version
+
+
+def _new_row(call: Call[NewRestaurant]) -> RestaurantRow:
+    body = call.body
+    ground = call.edge.map.find_at(LatLng(body.lat, body.lng))
+    if ground is None:
+        flaw = Flaw("/lat", Code.INVALID, "no market is run at this place: see /v1/zones")
+        raise Declined(Code.INVALID, f"{flaw.pointer}: {flaw.detail}", flaws=(flaw,))
+    hours = None if body.hours is None else hours_of(body.hours, call.began_at, "/hours")
+    minutes = body.preparation_minutes
+    return RestaurantRow(
+        restaurant_id=RestaurantId(call.new_id("rst")),
+        tenant_id=call.principal.tenant_id,
+        market_id=ground.market_id,
+        shard=ground.shard,
+        name=body.name,
+        lat=body.lat,
+        lng=body.lng,
+        address=body.address,
+        phone=body.phone,
+        hours=hours,
+        capacity_max=body.capacity_max,
+        prep_s=None if minutes is None else minutes * _S_PER_MINUTE,
+        busy_prep_s=body.busy_minutes * _S_PER_MINUTE,
+        auto_accepts=body.auto_accepts,
+        change_id=call.new_id("chg"),
+    )
+
+
+def _settings[S: Settings](kind: type[S], edge: Edge, row: RestaurantRow) -> S:
+    """Return what the actor is told of the row."""
+    ground = edge.map.find_market(row.market_id)
+    if ground is None:
+        raise Declined(Code.UNAVAILABLE, "the restaurant's market is not run at present", retry_s=5)
+    try:
+        point = ground.projection.to_point(LatLng(row.lat, row.lng))
+    except OutOfReach as error:
+        raise Declined(Code.INVALID, "the restaurant lies too far from its market") from error
+    return kind(
+        restaurant_id=row.restaurant_id,
+        point=point,
+        capacity_max=row.capacity_max,
+        prep_s=row.prep_s,
+        auto_accepts=row.auto_accepts,
+        busy_prep_s=row.busy_prep_s,
+        hours=row.hours,
+        version=row.version,
+    )
+
+
+_SAME = ("name", "address", "phone", "capacity_max", "auto_accepts")
+_IN_SECONDS = {"preparation_minutes": "prep_s", "busy_minutes": "busy_prep_s"}
+
+
+def _changes(call: Call[Changes]) -> dict[str, object]:
+    """Return which fields of the row are to be what."""
+    given = {name: value for name, value in structs.asdict(call.body).items() if value is not UNSET}
+    changes = {name: given[name] for name in _SAME if name in given}
+    for name, field in _IN_SECONDS.items():
+        if name in given:
+            changes[field] = None if given[name] is None else given[name] * _S_PER_MINUTE
+    hours = call.body.hours
+    if hours is not UNSET:
+        changes["hours"] = None if hours is None else hours_of(hours, call.began_at, "/hours")
+    return changes
+
+
+async def _changed(
+    call: Call[Changes] | Call[HoursView], changes: dict[str, object]
+) -> Reply[RestaurantView]:
+    """Write the changes over the row as it was seen, and tell the actor."""
+    edge, change_id = call.edge, call.new_id("chg")
+    kept = await access.restaurant_for(edge, call.principal, call.path["restaurant_id"])
+    if kept.row.change_id != change_id:  # Or this request has written the row before.
+        _must_match(call, kept)
+        row = structs.replace(kept.row, change_id=change_id, **changes)
+        if not await save(edge.database, row):
+            raise Declined(Code.STALE_ETAG, "somebody else has just changed it: read it again")
+        kept = await access.restaurant_for(edge, call.principal, row.restaurant_id)
+    await configure(edge, kept.row)
+    return await _shown(call, kept.row.restaurant_id)
+
+
+def _must_match(call: Call[Changes] | Call[HoursView], kept: Kept) -> None:
+    """Raise `Declined` when `If-Match` names no tag of this version of the row."""
+    named = call.headers.get("if-match", "").split(",")
+    same = [tag.strip() for tag in named if version_of(tag) == str(kept.row.version)]
+    now = restaurant_etag(kept.row, restaurant_view(kept, call.principal, call.edge))
+    call.must_match(same[0].removeprefix("W/") if same else now)
+
+
+async def _staged(call: Call | Call[Break], kept: Kept, message: Message) -> Reply[RestaurantView]:
+    await ask_restaurant(call.edge, kept, message)
+    return await _shown(call, kept.row.restaurant_id)
+
+
+def _until(call: Call[Break]) -> Instant:
+    """Return when the pause is over."""
+    body, now = call.body, call.began_at
+    if (body.until is None) == (body.minutes is None):
+        raise Declined(Code.INVALID, "say either `until` or `minutes`")
+    if body.until is None:
+        return after(now, (body.minutes or 0) * _S_PER_MINUTE)
+    until = instant_of(body.until)
+    if until > after(now, PAUSE_S_MAX):
+        told = f"at most {PAUSE_S_MAX / 86_400:.0f} days ahead; change the hours for longer"
+        raise Declined(Code.INVALID, f"/until: {told}", flaws=(Flaw("/until", Code.INVALID, told),))
+    return until
+
+
+type _AnyCall = Call | Call[Break] | Call[Changes] | Call[HoursView] | Call[NewRestaurant]
+
+
+async def _shown(call: _AnyCall, restaurant_id: RestaurantId) -> Reply[RestaurantView]:
+    """Return the restaurant as committed; on the primary, so that what was just done shows."""
+    return _view(call, await access.restaurant_seen_by(call.edge, call.principal, restaurant_id))
+
+
+def _view(call: _AnyCall, kept: Kept) -> Reply[RestaurantView]:
+    view = restaurant_view(kept, call.principal, call.edge)
+    return Reply(value=view, etag=restaurant_etag(kept.row, view))
