@@ -15,7 +15,8 @@ import trio
 
 from node.config import Config, from_environment
 from node.endings import told_at_the_end
-from node.serving import reached, serving, stored
+from node.serving import serving
+from node.stores import reached, stored
 
 READ_BYTES = 4_096
 

@@ -8,8 +8,9 @@ keeps ending soon. One that says that an operator has to mend something ends the
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import trio
@@ -43,12 +44,20 @@ class Fleet:
     """Some node processes with the same settings."""
 
     def __init__(
-        self, config: Config, workers: int, tell: Callable[[str], None] = lambda _sentence: None
+        self,
+        config: Config,
+        workers: int,
+        tell: Callable[[str], None] = lambda _sentence: None,
+        log: Path | None = None,
     ) -> None:
-        """Run so many processes; `tell` hears one sentence for each that comes or goes."""
+        """Run so many processes; `tell` hears one sentence for each that comes or goes.
+
+        What they write to their standard error goes to the file `log`, or to our own.
+        """
         self._config = config
         self._workers = workers
         self._tell = tell
+        self._log = log
         self._members: dict[int, Member] = {}
         self._is_leaving = trio.Event()
         self._changed = trio.Event()
@@ -112,7 +121,7 @@ class Fleet:
         """Run one process from its start to its end and return its code."""
         self.starts += 1
         async with (
-            _process(_numbered(self._config, number)) as process,
+            _process(_numbered(self._config, number), self._log) as process,
             trio.open_nursery() as nursery,
         ):
             member = self._members[number] = Member(number, process)
@@ -132,7 +141,7 @@ class Fleet:
                 line += part[: LINE_BYTES_MAX - len(line)]
                 if line.endswith(b"\n"):
                     member.announcement = _announcements.decode(line)
-                    self._tell(f"node {member.number} answers on {member.announcement.address}")
+                    self._tell(f"node {member.number} serves http://{member.announcement.door}")
                     self._changed.set()
 
     async def _dismiss(self, member: Member) -> None:
@@ -151,15 +160,17 @@ def _numbered(config: Config, number: int) -> Config:
 
 
 @asynccontextmanager
-async def _process(config: Config) -> AsyncGenerator[trio.Process]:
+async def _process(config: Config, log: Path | None) -> AsyncGenerator[trio.Process]:
     """Yield a fresh process, and see to it that it has ended afterwards."""
-    process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "node"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the supervisor, which ends its nodes in order.
-        env=environment(config),
-    )
+    with log.open("ab") if log else nullcontext() as errors:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "node"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends its nodes in order.
+            env=environment(config),
+        )
     try:
         yield process
     finally:

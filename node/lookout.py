@@ -2,11 +2,12 @@
 
 Couriers join when they are first heard while on shift, so that nobody else can be put on the map.
 On a new node the copy of the one before is read back; then the rounds see couriers as they were a
-moment ago, and their own pings do the rest.
+moment ago, and their own pings do the rest. What they carry is tracked (`node.tracker`).
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 import trio
 
@@ -14,6 +15,7 @@ from actors.failures import ActorGone
 from actors.ports import Clock
 from actors.positions import PositionFeed
 from actors.shard import Shard
+from api.ports import Live
 from dispatch.courier import Courier, Stage
 from dispatch.ids import CourierId, ShardId
 from dispatch.matching.survey import Sightings
@@ -23,6 +25,7 @@ from node.atlas import Atlas, Place
 from node.ports import Positions
 from node.positions import PositionCopy
 from node.tenancy import Tenancy
+from node.tracker import Tracker
 
 LOOK_S = 1.0
 """Time between two looks for couriers who have fallen silent."""
@@ -38,7 +41,13 @@ class Lookout:
     """The couriers of one shard, for as long as this node hosts it."""
 
     def __init__(
-        self, shard: Shard, place: Place, atlas: Atlas, positions: Positions, clock: Clock
+        self,
+        shard: Shard,
+        place: Place,
+        atlas: Atlas,
+        positions: Positions,
+        clock: Clock,
+        live: Live | None,
     ) -> None:
         self._shard = shard
         self._clock = clock
@@ -50,6 +59,8 @@ class Lookout:
             lambda position: atlas.beyond(shard.id, position),
         )
         self._copy = PositionCopy(shard.id, self._feed, positions, clock)
+        find_state = partial(shard.find_state, "courier")
+        self._tracker = Tracker(find_state, self._feed.table, live) if live else None
 
     def sightings(self) -> Sightings:
         """Return where the couriers who are heard were seen last."""
@@ -62,6 +73,8 @@ class Lookout:
             for courier_id in {CourierId(track.courier) for track in working} - self._joined:
                 self._join(courier_id)
             self._feed.take(working, self._clock())
+            if self._tracker is not None:
+                self._tracker.tell(working)
 
     async def run(self) -> None:
         """Read the copy back, then keep it and look for the silent, until cancelled."""
@@ -90,6 +103,8 @@ class Lookout:
             for courier_id in self._joined - working:
                 self._joined.discard(courier_id)
                 self._feed.leave(courier_id)
+                if self._tracker is not None:
+                    self._tracker.forget(courier_id)
 
     def _join(self, courier_id: CourierId) -> None:
         self._joined.add(courier_id)
@@ -112,17 +127,21 @@ def _is_on_shift(state: object) -> bool:
 class Lookouts:
     """Looks after all hosted shards of a node: where their couriers are, and what they cost."""
 
-    def __init__(self, atlas: Atlas, positions: Positions, clock: Clock) -> None:
+    def __init__(
+        self, atlas: Atlas, positions: Positions, clock: Clock, live: Live | None = None
+    ) -> None:
+        """Tell over `live` where couriers are who are on their way to a door."""
         self._atlas = atlas
         self._positions = positions
         self._clock = clock
+        self._live = live
         self._lookouts: dict[ShardId, Lookout] = {}
 
     async def attend(self, shard: Shard, tenancy: Tenancy) -> None:
         """Look after a shard while it is hosted."""
         place = self._atlas.find_place(shard.id)
         assert place is not None
-        lookout = Lookout(shard, place, self._atlas, self._positions, self._clock)
+        lookout = Lookout(shard, place, self._atlas, self._positions, self._clock, self._live)
         self._lookouts[shard.id] = lookout
         try:
             async with trio.open_nursery() as nursery:

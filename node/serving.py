@@ -9,7 +9,7 @@ closed. It ends with an error when recovering shards does not help, and whoever 
 another.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,33 +21,41 @@ import trio
 from msgspec import Struct
 
 from actors.directory import Neighbours
+from actors.shard import Shard
 from dispatch.lease import NodeId, NodeRow
 from dispatch.policy import Policy
+from node.accounts import account_service
 from node.atlas import Atlas
 from node.backend import ShardBackend
 from node.clock import NodeClock, steady_s
+from node.cluster import ClusterClient
 from node.config import Config
+from node.edge import NodeEdge, Surroundings
 from node.feeds import FeedHub
+from node.ground import Grounds
 from node.hosting import Hosting, kinds
 from node.keeper import Keeper, Terms
 from node.letters import LetterDesk
 from node.link import serve_link
+from node.live import LiveHub
 from node.lookout import Lookouts
 from node.relay import ClusterRelay
 from node.services import ServiceDesk, Work
+from node.stores import Stores
+from node.tenancy import Tenancy
 from node.worker import Worker
-from storage import leases, markets
-from storage.bridge import bridged
+from storage import markets
 from storage.bus import RedisBus
 from storage.claims import PostgresClaims
 from storage.clock import database_time
-from storage.database import Database, DatabaseUnreachable
+from storage.database import DatabaseUnreachable
+from storage.idempotency import Idempotency
 from storage.leases import PostgresLeases
 from storage.letters import PostgresLetters
-from storage.migrate import check
+from storage.live import RedisLive
 from storage.positions import RedisPositions
 from storage.postgres import PostgresStore
-from storage.redis import RedisServer, redis_server
+from storage.presence import RedisPresence
 
 VERSION = version("food-dispatch")
 TERMS = Terms()
@@ -57,6 +65,10 @@ ATLAS_S = 2.0
 """Time between two readings of the markets."""
 CLOCK_ROUNDS = 15
 """Readings of the markets between two looks at the database's clock."""
+FORGET_ROUNDS = 300
+"""Readings of the markets between two clearances of requests whose day is over."""
+BACKLOG = 1_024
+"""Connections that the system may hold until the door takes them."""
 
 
 class Announcement(Struct, frozen=True):
@@ -68,45 +80,6 @@ class Announcement(Struct, frozen=True):
     node: NodeId
     address: str
     door: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """What a node's servers are reached by. The leases have connections that nobody else uses."""
-
-    database: Database
-    leases: Database
-    redis: RedisServer
-    cluster: str
-
-
-@asynccontextmanager
-async def stored(config: Config) -> AsyncGenerator[Stores]:
-    """Reach the servers of a node, and let go of them in the end."""
-    assert config.database_url is not None
-    assert config.redis_url is not None
-    async with bridged() as bridge, redis_server(bridge, config.redis_url) as redis:
-        database = Database(bridge, config.database_url)
-        hold = Database(bridge, config.database_url, leases.TERMS)
-        try:
-            yield Stores(database=database, leases=hold, redis=redis, cluster=config.cluster_name)
-        finally:
-            with trio.CancelScope(shield=True):
-                await hold.close()
-                await database.close()
-
-
-async def reached(database: Database, tell: Callable[[str], None]) -> None:
-    """Wait for the database to answer, then see whether its schema is the one of this version.
-
-    Raises DatabaseRefused, with one sentence, for what an operator must mend.
-    """
-    while True:
-        try:
-            return await check(database)
-        except DatabaseUnreachable as error:
-            tell(f"waiting: {error}")
-            await trio.sleep(1)
 
 
 @dataclass(slots=True)
@@ -123,10 +96,24 @@ class Node:
     lookouts: Lookouts
     services: ServiceDesk
     letters: LetterDesk
+    live: LiveHub
+    feeds: FeedHub
+    edge: NodeEdge | None = None
 
     async def leave(self) -> None:
-        """Stop every shard in order and let go of it."""
-        await self.keeper.leave()
+        """Send clients elsewhere, stop every shard in order and let go of it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.keeper.leave)
+            if self.edge is not None:
+                nursery.start_soon(self.edge.leave)
+
+    async def attend(self, shard: Shard, tenancy: Tenancy) -> None:
+        """Look after a shard while it is here, and have its couriers follow it afterwards."""
+        try:
+            await self.lookouts.attend(shard, tenancy)
+        finally:
+            if self.edge is not None:
+                self.edge.moved(shard.id)
 
     async def read_atlas(self) -> None:
         """Read the markets now."""
@@ -144,6 +131,8 @@ class Node:
         while True:
             with suppress(DatabaseUnreachable):
                 await self.read_atlas()
+                if rounds % FORGET_ROUNDS == 0:
+                    await Idempotency(self.stores.database).forget_old()
                 if rounds % CLOCK_ROUNDS == 0:
                     await self.set_clock()
             rounds += 1
@@ -158,9 +147,12 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
     """
     assert config.cluster_secret is not None
     listeners = await trio.open_tcp_listeners(config.link_port, host=config.link_host)
-    name = NodeId(f"{config.node_name or 'node'}-{token_hex(4)}")
-    port: int = listeners[0].socket.getsockname()[1]
-    announcement = Announcement(name, f"{config.link_host}:{port}")
+    doors = await trio.open_tcp_listeners(config.http_port, host=config.http_host, backlog=BACKLOG)
+    announcement = Announcement(
+        NodeId(f"{config.node_name or 'node'}-{token_hex(4)}"),
+        f"{config.link_host}:{_port(listeners)}",
+        f"{config.public_host or config.http_host}:{_port(doors)}",
+    )
     node, bus, backend = _fitted(stores, announcement, terms)
     await node.set_clock()
     await node.read_atlas()
@@ -173,13 +165,49 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
             partial(
                 serve_link,
                 listeners,
-                node=name,
+                node=announcement.node,
                 secret=config.cluster_secret.encode(),
                 backend=backend,
             )
         )
+        node.edge = _edged(node, nursery, config.cluster_secret)
+        nursery.start_soon(node.edge.run, doors)
         yield node
         nursery.cancel_scope.cancel()
+
+
+def _port(listeners: Sequence[trio.SocketListener]) -> int:
+    return listeners[0].socket.getsockname()[1]
+
+
+def _edged(node: Node, nursery: trio.Nursery, secret: str) -> NodeEdge:
+    """Return the node's edge; its links to other nodes live in `nursery`."""
+    stores, announcement = node.stores, node.announcement
+    surroundings = Surroundings(
+        node=announcement.node,
+        address=announcement.door,
+        version=VERSION,
+        stores=stores,
+        clock=node.clock,
+        grounds=Grounds(node.atlas),
+        shards=node.hosting.shards,
+        take=node.lookouts.take,
+        feeds=node.feeds,
+        live=node.live,
+        presence=RedisPresence(stores.redis, stores.cluster),
+        view=lambda: node.keeper.view,
+    )
+    cluster = ClusterClient(
+        nursery,
+        [announcement.address],
+        secret.encode(),
+        Random(announcement.node),
+        name=announcement.node,
+    )
+    accounts = account_service(
+        stores.database, stores.redis, cluster=stores.cluster, secret=secret, clock=node.clock
+    )
+    return NodeEdge(surroundings, cluster, accounts)
 
 
 def _fitted(
@@ -188,12 +216,23 @@ def _fitted(
     """Return a node whose parts know each other."""
     clock, atlas, worker, neighbours = NodeClock(), Atlas(), Worker(), Neighbours()
     journal = PostgresStore(stores.database, announcement.node)
-    feeds = FeedHub(journal)
+    presence = RedisPresence(stores.redis, stores.cluster)
+    live = LiveHub(
+        RedisLive(stores.redis, stores.cluster),
+        presence,
+        announcement.node,
+        lambda: len([one for one in keeper.view.nodes if one.is_alive]) > 1,
+    )
+    feeds = FeedHub(journal, live=live)
     bus = RedisBus(stores.redis, stores.cluster)
-    lookouts = Lookouts(atlas, RedisPositions(stores.redis, stores.cluster), clock)
+    lookouts = Lookouts(atlas, RedisPositions(stores.redis, stores.cluster), clock, live)
     services = ServiceDesk(
         SERVICES, PostgresClaims(stores.database), announcement.node, Random(announcement.node)
     )
+
+    async def attend(shard: Shard, tenancy: Tenancy) -> None:
+        await node.attend(shard, tenancy)
+
     hosting = Hosting(
         clock=clock,
         journal=journal,
@@ -203,7 +242,7 @@ def _fitted(
         feeds=feeds,
         worker=worker,
         sightings=lookouts.sightings,
-        attend=lookouts.attend,
+        attend=attend,
         serve=services.window,
     )
     row = NodeRow(node=announcement.node, address=announcement.address, version=VERSION)
@@ -221,11 +260,14 @@ def _fitted(
         letters=LetterDesk(
             PostgresLetters(stores.database), kinds(Policy()), lambda: hosting.shards
         ),
+        live=live,
+        feeds=feeds,
     )
     backend = ShardBackend(
         kinds(Policy()),
         feeds,
         find_shard=hosting.shards.get,
+        take=lookouts.take,
         view=lambda: keeper.view,
         markets=atlas.shards,
     )

@@ -40,9 +40,9 @@ class Listeners:
 
     by_person: dict[str, Hear] = field(default_factory=dict[str, Hear])
 
-    def publish(self, person: str, number: int, message: Struct) -> None:
+    def publish(self, person: str, number: int, message: Struct, epoch: int) -> None:
         """Hand a committed message on; nobody listening is no matter, the journal has it."""
-        del number
+        del number, epoch
         if hear := self.by_person.get(person):
             hear(message)
 

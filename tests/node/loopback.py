@@ -4,7 +4,7 @@ A `Desk` is a backend without actors: it answers what a test tells it to, and sh
 journal in memory, by way of a real `FeedHub`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from random import Random
 
@@ -12,6 +12,7 @@ import trio
 from msgspec import Struct, msgpack
 
 from dispatch.ids import MarketId, ShardId
+from dispatch.journal import FeedEntry
 from dispatch.lease import NodeId
 from dispatch.step import Accepted
 from geo.ping import Track
@@ -25,6 +26,7 @@ from wire.link import Ask, Outcome, Owner
 SECRET = b"a secret of this cluster"
 SHARD = ShardId(7)
 PERSON = "cus_1"
+EPOCH = 3
 BRISK = LinkLimits(proof_s=0.5, beat_s=0.05, idle_s=0.5, stall_s=0.5)
 BRISK_FEEDS = FeedLimits(look_s=0.05, backoff_s=0.01)
 BRISK_CLUSTER = ClusterLimits(shun_s=0.05, look_s=0.05)
@@ -40,19 +42,30 @@ class FeedStore:
     """The feeds of all persons, as a journal keeps them."""
 
     def __init__(self) -> None:
-        self.feeds: dict[str, list[bytes]] = {}
-        self.reads = 0
+        self.messages: dict[str, list[bytes]] = {}
+        self.reads = self.looks = 0
 
     def commit(self, person: str, text: str) -> int:
         """Keep a message and return its number."""
-        feed = self.feeds.setdefault(person, [])
+        feed = self.messages.setdefault(person, [])
         feed.append(msgpack.encode(Text(text)))
         return len(feed)
 
-    async def feed(self, person: str, after: int) -> Sequence[tuple[int, bytes]]:
+    async def feeds(
+        self, wanted: Sequence[tuple[str, int]], page_max: int
+    ) -> Sequence[Sequence[FeedEntry]]:
         self.reads += 1
         await trio.lowlevel.checkpoint()
-        return list(enumerate(self.feeds.get(person, []), start=1))[after:]
+        return [self._page(person, after, page_max) for person, after in wanted]
+
+    async def feed_heads(self, persons: Sequence[str]) -> Mapping[str, int]:
+        self.looks += 1
+        await trio.lowlevel.checkpoint()
+        return {one: len(self.messages[one]) for one in persons if one in self.messages}
+
+    def _page(self, person: str, after: int, page_max: int) -> list[FeedEntry]:
+        entries = enumerate(self.messages.get(person, [])[after:], start=after + 1)
+        return [FeedEntry(number, EPOCH, message) for number, message in entries][:page_max]
 
 
 async def accepted(_asked: Ask) -> Outcome:
@@ -89,7 +102,7 @@ class Desk:
 
     def say(self, text: str) -> None:
         """Commit a message for the person and publish it."""
-        self.hub.publish(PERSON, self.store.commit(PERSON, text), Text(text))
+        self.hub.publish(PERSON, self.store.commit(PERSON, text), Text(text), EPOCH)
 
 
 class Node:
@@ -113,9 +126,12 @@ async def answering(
 
     async def serve() -> None:
         with scope:
-            await serve_link(
-                listeners, node=NodeId("n"), secret=SECRET, backend=backend, limits=limits
-            )
+            async with trio.open_nursery() as running:
+                if isinstance(backend, Desk):
+                    running.start_soon(backend.hub.run)
+                await serve_link(
+                    listeners, node=NodeId("n"), secret=SECRET, backend=backend, limits=limits
+                )
 
     nursery.start_soon(serve)
     host, found = listeners[0].socket.getsockname()[:2]

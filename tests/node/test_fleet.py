@@ -25,7 +25,8 @@ from node.config import Config, environment
 from node.endings import MENDABLE_CODE, FleetFailed
 from node.fleet import Fleet
 from node.servers.announcement import Running
-from node.serving import Announcement, Stores, stored
+from node.serving import Announcement
+from node.stores import Stores, stored
 from storage import audit, markets
 from storage.migrate import migrate
 

@@ -324,7 +324,7 @@ async def test_who_listens_no_more_is_shown_no_more() -> None:
 
 
 async def test_a_slow_listener_holds_up_nobody_and_misses_nothing() -> None:
-    desk = Desk(limits=FeedLimits(live_max=4))
+    desk = Desk(limits=FeedLimits(waiting_max=4))
     async with alive() as nursery:
         link = await linked(
             nursery, await answering(nursery, desk), limits=structs.replace(BRISK, shown_max=3)
