@@ -125,9 +125,9 @@ class Arrivals:
     def __init__(self) -> None:
         self.at_s: dict[int, float] = {}
 
-    def publish(self, person: str, number: int, message: Struct) -> None:
+    def publish(self, person: str, number: int, message: Struct, epoch: int) -> None:
         """Note the instant."""
-        del person, number
+        del person, number, epoch
         assert isinstance(message, Note)
         self.at_s[message.number] = time.perf_counter()
 

@@ -39,6 +39,14 @@ def durable(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     _show("durable", measured(), as_json=as_json)
 
 
+@app.command()
+def sockets(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Processor time a WebSocket message and memory a socket, beside four other servers."""
+    from benchmarks.sockets import sockets as measured  # noqa: PLC0415 - as above.
+
+    _show("sockets", measured(), as_json=as_json)
+
+
 def _show(name: str, measured: object, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(measured))
