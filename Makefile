@@ -1,6 +1,6 @@
 # Everything a person does here, one word each. Every target begins with a complete .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lint format lock
+.PHONY: help setup demo evening test slow lint format lock
 bin := .venv/bin
 
 help: ## Show this list.
@@ -9,7 +9,10 @@ help: ## Show this list.
 setup: ## Fill .venv with the locked packages (done by every target below).
 	@./setup.sh
 
-demo: setup ## Dispatch an evening of a generated city, live, and end with its report.
+demo: setup ## Have a small city live here: nodes, kitchens, couriers, orders. ARGS="--minutes 5" ends it.
+	@$(bin)/dispatch demo $(ARGS)
+
+evening: setup ## Dispatch an evening of a generated city, faster than life, and end with its report.
 	$(bin)/dispatch simulate --city evening --live --html var/report.html
 
 test: setup ## Pass the tests. ARGS goes to pytest: make test ARGS="-k offer".

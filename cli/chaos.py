@@ -1,20 +1,15 @@
 """`dispatch chaos`: kill nodes and servers under load, then see whether anything was lost."""
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import trio
 import typer
-from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
-from cli.equipment import migrated, secret
+from cli.equipment import fresh
 from cli.faults import refuse, told_plainly
-from node.config import Config, from_environment
-from node.embedded import embedded
 from simulations.chaos.blows import NAMED, Harm
 from simulations.chaos.run import Plan, Report, Times, run
 
@@ -62,18 +57,8 @@ def _harm(kill: str, *, stalls: bool) -> Harm:
 
 
 async def _run(plan: Plan, is_quiet: bool) -> Report:
-    """Run on fresh servers of its own, which nothing else is on."""
-    with tempfile.TemporaryDirectory(prefix="dispatch-chaos-") as folder:
-        async with embedded(Path(folder)) as servers:
-            config: Config = structs.replace(
-                from_environment(),
-                database_url=servers.database_url,
-                redis_url=servers.redis_url,
-                cluster_secret=secret(),
-                var_dir=folder,
-            )
-            await migrated(config)
-            return await run(config, servers, plan, _keep_quiet if is_quiet else _tell)
+    async with fresh() as (config, servers):
+        return await run(config, servers, plan, _keep_quiet if is_quiet else _tell)
 
 
 def _tell(sentence: str) -> None:

@@ -5,6 +5,7 @@ there. The secret by which our nodes know each other lies beside them, for their
 """
 
 import os
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,10 +14,10 @@ from secrets import token_urlsafe
 import trio
 from msgspec import structs
 
-from node.config import Config
-from node.embedded import embedded
+from node.config import MUST_BE, Config, ConfigInvalid, from_environment
+from node.embedded import Servers, embedded
 from node.servers.announcement import find_running
-from node.serving import stored
+from node.stores import stored
 from storage.migrate import migrate
 
 SECRET_BYTES = 32
@@ -26,8 +27,14 @@ SECRET_BYTES = 32
 async def equipped(config: Config, *, starts: bool = False) -> AsyncGenerator[Config]:
     """Yield the settings with servers that run and are migrated.
 
-    With `starts` our own servers are started even if they run, which refuses a second start.
+    With `starts` our own servers are started even if they run, which refuses a second start, and
+    other servers need the secret of their cluster: what nodes keep there is locked by it.
     """
+    if starts and not config.is_embedded and config.cluster_secret is None:
+        raise ConfigInvalid(
+            "CLUSTER_SECRET is not set: what nodes keep on your servers is locked by it; it must be"
+            f" {MUST_BE['CLUSTER_SECRET']}"
+        )
     async with reachable(config, starts=starts) as settings:
         await migrated(settings)
         yield settings
@@ -78,3 +85,19 @@ def _kept_secret(folder: Path) -> str:
     except FileExistsError:
         pass
     return path.read_text()
+
+
+@asynccontextmanager
+async def fresh() -> AsyncGenerator[tuple[Config, Servers]]:
+    """Yield settings with servers that were started for this command and hold nothing."""
+    with tempfile.TemporaryDirectory(prefix="dispatch-") as folder:
+        async with embedded(Path(folder)) as servers:
+            settings = structs.replace(
+                from_environment(),
+                database_url=servers.database_url,
+                redis_url=servers.redis_url,
+                cluster_secret=secret(),
+                var_dir=folder,
+            )
+            await migrated(settings)
+            yield settings, servers

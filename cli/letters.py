@@ -19,7 +19,7 @@ from cli.faults import refuse, told_plainly
 from dispatch.ids import Instant
 from dispatch.letter import Letter
 from node.config import Config, from_environment
-from node.serving import stored
+from node.stores import stored
 from storage.letters import PostgresLetters
 
 LISTED_MAX = 1_000

@@ -4,9 +4,12 @@ import sys
 
 import typer
 
-from cli import bench, letters, market, replay
+from cli import account, bench, letters, market, replay
 from cli.chaos import chaos
+from cli.demo import demo
+from cli.devices import devices
 from cli.doctor import doctor
+from cli.load import load
 from cli.migrate import migrate_command
 from cli.serve import serve
 from cli.simulate import simulate
@@ -21,10 +24,14 @@ app = typer.Typer(
 )
 app.command()(simulate)
 app.command()(serve)
+app.command()(demo)
+app.command()(load)
 app.command()(chaos)
+app.command()(devices)
 app.command()(doctor)
 app.command("migrate")(migrate_command)
 app.add_typer(market.app, name="market")
+app.add_typer(account.app, name="account")
 app.add_typer(letters.app, name="letters")
 app.add_typer(replay.app, name="replay")
 app.add_typer(bench.app, name="bench")

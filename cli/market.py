@@ -13,7 +13,7 @@ from cli.faults import checked_policy, refuse, told_plainly
 from geo.point import LatLng
 from node.atlas import MarketInvalid, Settings, a_market
 from node.config import from_environment
-from node.serving import stored
+from node.stores import stored
 from storage import markets
 from storage.markets import MarketRow
 

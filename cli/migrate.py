@@ -13,7 +13,7 @@ import typer
 from cli.equipment import reachable
 from cli.faults import told_plainly
 from node.config import Config, from_environment
-from node.serving import stored
+from node.stores import stored
 from storage.migrate import Migration, migrate, missing
 
 FAILED = 1

@@ -14,10 +14,14 @@ from node.fleet import Fleet
 
 def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Node processes to run.")] = 1,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_000, help="The first one's; the others' follow it.")
+    ] = None,
 ) -> None:
     """Run nodes until Ctrl-C, which has them hand over what they have and end in order."""
     with told_plainly():
-        trio.run(_serve, from_environment({"WORKERS": str(workers)}))
+        asked = None if port is None else str(port)
+        trio.run(_serve, from_environment({"WORKERS": str(workers), "HTTP_PORT": asked}))
 
 
 async def _serve(config: Config) -> None:

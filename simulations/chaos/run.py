@@ -29,7 +29,7 @@ from node.cluster import ClusterClient
 from node.config import Config
 from node.embedded import Servers
 from node.fleet import Fleet, Member
-from node.serving import Stores, stored
+from node.stores import Stores, stored
 from simulations.chaos.blows import Blow, Harm, blows
 from simulations.chaos.crowd import Crowd, Size
 from simulations.chaos.record import Record

@@ -107,7 +107,7 @@ class Life:
         self._name, self._shared = name, shared
         self._bus = BusSeat(shared.bus.seat(), shared.network, name)
         self._clock = NodeClock(wall, trio.current_time)
-        feeds = FeedHub(self.journal, FEEDS)
+        self._feeds = FeedHub(self.journal, FEEDS)
         neighbours = Neighbours()
         self.hosting = Hosting(
             clock=self._clock,
@@ -115,7 +115,7 @@ class Life:
             markets=shared.markets.get,
             neighbours=neighbours,
             relay=ClusterRelay(self._bus, neighbours),
-            feeds=feeds,
+            feeds=self._feeds,
             limits=LIMITS,
             extra_kinds=(PURSE,),
         )
@@ -124,7 +124,7 @@ class Life:
         any_market = next(iter(shared.markets.values()))
         self._backend = ShardBackend(
             (*kinds(any_market.policy), PURSE),
-            feeds,
+            self._feeds,
             find_shard=self.hosting.shards.get,
             view=lambda: self._keeper.view,
             markets=shared.shards,
@@ -138,6 +138,7 @@ class Life:
                 await self._set_clock()
                 nursery.start_soon(self._keep_clock)
                 nursery.start_soon(self._bus.run)
+                nursery.start_soon(self._feeds.run)
                 nursery.start_soon(self._serve, nursery)
                 if self._shared.journal.without is Guard.OUTPUT_AFTER_COMMIT:
                     nursery.start_soon(self.journal.write_behind)

@@ -7,7 +7,7 @@ show that the invariants notice.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from functools import partial
@@ -19,6 +19,7 @@ from dispatch.ids import Instant, ShardId
 from dispatch.journal import (
     Batch,
     Committed,
+    FeedEntry,
     JournalUnreachable,
     LeaseLost,
     Recovered,
@@ -144,6 +145,16 @@ class JournalSeat:
     async def feed(self, person: str, after: int) -> Sequence[tuple[int, bytes]]:
         """Return a person's messages after a number."""
         return await self._call(lambda: self._shared.store.feed(person, after), is_read=True)
+
+    async def feeds(
+        self, wanted: Sequence[tuple[str, int]], page_max: int
+    ) -> Sequence[Sequence[FeedEntry]]:
+        """Return, for each person and number, his next messages after it."""
+        return await self._call(lambda: self._shared.store.feeds(wanted, page_max), is_read=True)
+
+    async def feed_heads(self, persons: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of each person's newest message."""
+        return await self._call(lambda: self._shared.store.feed_heads(persons), is_read=True)
 
     async def now(self) -> Instant:
         """Return what time it is for the store."""
