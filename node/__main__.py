@@ -15,10 +15,14 @@ import trio
 
 from node.config import Config, from_environment
 from node.endings import told_at_the_end
+from node.garbage import set_survivors_aside
 from node.serving import serving
 from node.stores import reached, stored
 
 READ_BYTES = 4_096
+SWITCH_S = 0.0005
+"""How long one thread may keep the interpreter: what is asked of the stores crosses to their thread
+and back, and would wait five milliseconds each time for the other to let go."""
 
 
 async def run(config: Config) -> None:
@@ -67,6 +71,8 @@ def main() -> int:
         code = ending
         _tell(sentence)
 
+    sys.setswitchinterval(SWITCH_S)
+    set_survivors_aside()
     with told_at_the_end(tell):
         trio.run(run, from_environment())
     return code

@@ -32,6 +32,7 @@ from node.cluster import ClusterClient
 from node.config import Config
 from node.edge import NodeEdge, Surroundings
 from node.feeds import FeedHub
+from node.garbage import collect_thoroughly
 from node.ground import Grounds
 from node.hosting import Hosting, kinds
 from node.keeper import Keeper, Terms
@@ -157,7 +158,13 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
     await node.set_clock()
     await node.read_atlas()
     async with trio.open_nursery() as nursery:
-        for work in (node.keep_abreast, bus.run, node.worker.run, node.keeper.run):
+        for work in (
+            node.keep_abreast,
+            bus.run,
+            node.worker.run,
+            node.keeper.run,
+            collect_thoroughly,
+        ):
             nursery.start_soon(work)
         for desk in (node.services, node.letters):
             nursery.start_soon(desk.run)

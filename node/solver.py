@@ -7,7 +7,7 @@ this process (`Inline`, for simulations: the same steps in the same order) or by
 round to round; losing them costs one round's quality and nothing else.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -77,27 +77,37 @@ class Desk:
 
     def request(self, solve: Solve) -> Request:
         """Take the survey of this instant, with what is kept of the market's last round."""
+        return self.look(solve)()
+
+    def look(self, solve: Solve) -> Callable[[], Request]:
+        """Look at everybody now, and return what makes the request of that.
+
+        To look takes a moment; the rest takes longer, needs nothing that changes, and may be done
+        in another thread.
+        """
         plan, demand = self._kept.get(solve.market_id, (None, Demand()))
         now, actors = self.clock(), self._attended()
-        taken = survey(
-            (cast("Order", state) for _, state in actors.states("order")),
-            (cast("Courier", state) for _, state in actors.states("courier")),
-            _places(actors),
-            now,
-            self.policy,
-            self.travel,
-            self.sightings(),
-            since=demand.at,
-        )
-        return Request(
-            number=solve.number,
-            survey=taken,
-            kept=plan,
-            demand=demand,
-            policy=self.policy,
-            travel=self.travel,
-            solver=self.solver,
-        )
+        orders = [cast("Order", state) for _, state in actors.states("order")]
+        couriers = [cast("Courier", state) for _, state in actors.states("courier")]
+        restaurants = [cast("Restaurant", state) for _, state in actors.states("restaurant")]
+        sightings = self.sightings()
+
+        def request() -> Request:
+            places = _places(restaurants)
+            policy, travel = self.policy, self.travel
+            return Request(
+                number=solve.number,
+                survey=survey(
+                    orders, couriers, places, now, policy, travel, sightings, since=demand.at
+                ),
+                kept=plan,
+                demand=demand,
+                policy=policy,
+                travel=travel,
+                solver=self.solver,
+            )
+
+        return request
 
     def hand_in(self, sequence: int, solve: Solve, answered: Answer, took_ms: float) -> None:
         """Keep the plan and tell the market what is decided."""
@@ -121,10 +131,9 @@ class Desk:
         return self._actors
 
 
-def _places(actors: Actors) -> dict[RestaurantId, Point]:
+def _places(restaurants: Iterable[Restaurant]) -> dict[RestaurantId, Point]:
     """Return where the restaurants are, in an order that does not depend on who came when."""
-    found = [cast("Restaurant", state) for _, state in actors.states("restaurant")]
-    found.sort(key=lambda restaurant: restaurant.restaurant_id)
+    found = sorted(restaurants, key=lambda restaurant: restaurant.restaurant_id)
     return {restaurant.restaurant_id: restaurant.point for restaurant in found}
 
 

@@ -142,11 +142,13 @@ class Worker:
         """Have a question answered; False when the worker is no good any more."""
         began = perf_counter()
         try:
-            asked = msgspec.msgpack.encode(question.desk.request(question.solve))
+            request = question.desk.look(question.solve)
         except ActorGone:  # The shard is being recovered, and asks again when it is back.
             return True
         try:
             with trio.fail_at(question.deadline):
+                # A large market takes tenths of a second to write down, and sockets do not wait.
+                asked = await trio.to_thread.run_sync(lambda: msgspec.msgpack.encode(request()))
                 answered = _answers.decode(await _exchanged(process, asked))
         except (trio.TooSlowError, WorkerFailed, msgspec.DecodeError) as error:
             reason = "it was late" if isinstance(error, trio.TooSlowError) else str(error)
