@@ -32,7 +32,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 import trio
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import text
 from numba.core import event
 
 from node.servers.announcement import Running, heard
@@ -97,6 +98,18 @@ def _so_far() -> Spent:
 
 _compiling = Compiling()
 event.register("numba:compiler_lock", _compiling)  # pyright: ignore[reportUnknownMemberType]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def examples() -> None:
+    """Draw one first: a fresh checkout takes a second for it, which is no test's doing."""
+
+    @settings(max_examples=1, database=None)
+    @given(text())
+    def drawn(_example: str) -> None:
+        pass
+
+    drawn()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
+from werkzeug.datastructures import Headers
 
 from services.accounts import totp
 from services.accounts.rules import challenge_of
@@ -416,7 +417,7 @@ async def _code(tenant: Tenant, client_id: str) -> str:
 
 async def _redeemed(
     tenant: Tenant, code: str, verifier: str, **told: str
-) -> tuple[int, dict[str, str], Mapping[str, str]]:
+) -> tuple[int, dict[str, str], Headers]:
     return await tenant.token(
         None, grant_type="authorization_code", code=code, code_verifier=verifier, **told
     )
