@@ -21,6 +21,7 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers.request import TrioBody, TrioRequest
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
+NOT_FOUND = 404
 REST_S = 1.0
 """Time for the rest of a body whose request is answered already."""
 
@@ -94,11 +95,25 @@ class Exchange(TrioASGIHTTPConnection):
             await self._request.take_rest()
 
 
+class NoSocket:
+    """A WebSocket that is asked for where there is none: the reactor has them all."""
+
+    def __init__(self, app: object, scope: object) -> None:
+        del app, scope
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer 404, as any other path does that nobody serves."""
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": NOT_FOUND, "headers": ()})
+        await send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
+
+
 class Framework(QuartTrio):
     """An application of that kind."""
 
     request_class: type[Request] = BoundedRequest
     asgi_http_class = Exchange
+    asgi_websocket_class = NoSocket
 
     def log_exception(
         self,

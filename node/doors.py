@@ -44,9 +44,10 @@ class Doorkeeper:
         self._rows = await fetch_doors(self._database)
 
     async def leave(self) -> None:
-        """Take our door back."""
+        """Take our door back, and see once more where others are: our clients are sent there."""
         with trio.move_on_after(CLOSE_S), suppress(DatabaseUnreachable):
             await close_door(self._database, self._own.node)
+            await self.look()
 
     def best(self, shard: ShardId | None) -> Sequence[Door]:
         """Return the doors of nodes alive: who has the shard first, then the least loaded."""

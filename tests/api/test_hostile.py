@@ -320,6 +320,13 @@ HARDLY_HTTP = (
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 503, 505}),
     (
         (
+            b"GET /v1/caves/a HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ),
+        {404},
+    ),
+    (
+        (
             b"GET /v1/caves/a HTTP/1.1\r\nHost: d\r\nConnection: Upgrade, HTTP2-Settings\r\n"
             b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n"
         ),
