@@ -46,7 +46,9 @@ class Way(Struct, frozen=True, kw_only=True):
         """Return where he is by then."""
         if now >= self.ends_at:
             return self.goal
-        share = max(0.0, (now - self.starts_at) / (self.ends_at - self.starts_at))
+        if now <= self.starts_at:
+            return self.origin
+        share = (now - self.starts_at) / (self.ends_at - self.starts_at)
         return LatLng(
             self.origin.lat + share * (self.goal.lat - self.origin.lat),
             self.origin.lng + share * (self.goal.lng - self.origin.lng),
