@@ -278,12 +278,13 @@ class _Watch:
         pids = self._pids()
         async with trio.open_nursery() as nursery:
             while True:
+                before = self._head  # A takeover may be over before the death is seen.
                 await self._look()
                 looked, self._looked = self._looked, trio.Event()
                 looked.set()
                 now = self._pids()
                 for pid in pids - now:
-                    nursery.start_soon(self._time_takeover, pid, self._head, steady_s())
+                    nursery.start_soon(self._time_takeover, pid, before, steady_s())
                 pids = now
                 await trio.sleep(LOOK_S)
 
