@@ -18,7 +18,7 @@ from wire.frames import Frame, Position, Watch
 
 CARRIED = frozenset({"picked_up", "enroute_to_dropoff", "arrived_at_dropoff"})
 ENDED = frozenset({"delivered", "canceled", "failed", "returning", "returned"})
-ORDERS_MAX = 64
+ORDERS_MAX = 256
 """Orders that a customer remembers; the oldest are forgotten."""
 EARLY_S = 10.0
 """Pings of one frame, and of one read of positions, may be from before the pickup."""
