@@ -259,7 +259,7 @@ async def _once(
     scope = f"{principal.tenant_id}/{principal.subject or digest.hex()}"
     claim = await edge.idempotency.claim(scope, key, digest)
     match claim:
-        case Claimed(began_at):
+        case Claimed(began_at, is_first):
             seed = hashlib.sha256(f"{scope}\n{key}\n".encode() + digest).digest()
             once = Once(began_at, seed)
         case Answered():
@@ -274,7 +274,10 @@ async def _once(
     try:
         yield once
     except Declined:
-        await edge.idempotency.release(scope, key, digest)  # It did nothing, and may come again.
+        # It did nothing and may come again, changed or not; unless somebody served it before, who
+        # may have done it: then it has to stay the claim that its ids are made of.
+        if is_first:
+            await edge.idempotency.release(scope, key, digest)
         raise
     finally:
         with trio.move_on_after(CLAIM_S, shield=True), suppress(DatabaseUnreachable):

@@ -21,9 +21,13 @@ CLAIM_S = 30.0
 
 
 class Claimed(Struct, frozen=True):
-    """Serve the request, then `finish`. The claim was made at `began_at`, perhaps by another."""
+    """Serve the request, then `finish`. The claim was made at `began_at`, perhaps by another.
+
+    Who `is_first` knows that nothing has been done for it yet; whoever took it over does not.
+    """
 
     began_at: Instant
+    is_first: bool = True
 
 
 class Pending(Struct, frozen=True):
@@ -57,11 +61,13 @@ class Idempotency:
     async def claim(self, scope: str, key: str, digest: bytes) -> Claim:
         """Take the key for a request of this digest, or return why it cannot be taken."""
         claimed = await self._database.call(
-            lambda there: there.fetchval(
+            lambda there: there.fetchrow(
                 SQL["claim"], scope, key, digest, self._kept_s, self._claim_s
             )
         )
-        return Claimed(claimed) if claimed else await self._found(scope, key, digest)
+        if claimed is None:
+            return await self._found(scope, key, digest)
+        return Claimed(claimed["began_at"], claimed["is_first"])
 
     async def finish(self, scope: str, key: str, digest: bytes, answer: Answered) -> bool:
         """Keep the answer; False when the claim is gone or another has answered."""

@@ -19,7 +19,7 @@ where kept.created_at < clock_timestamp() - make_interval(secs => $4)
         and kept.request_digest = excluded.request_digest
         and kept.claimed_at < clock_timestamp() - make_interval(secs => $5)
     )
-returning (extract(epoch from created_at) * 1000)::bigint
+returning (extract(epoch from created_at) * 1000)::bigint as began_at, xmax = 0 as is_first
 
 -- name: find_answer
 select request_digest, status, body from idempotency where scope = $1 and key = $2

@@ -5,7 +5,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from api.endpoint import Call, Endpoints
-from api.replies import Reply
+from api.ports import Unavailable
+from api.replies import Declined, Reply
+from dispatch.step import Code
 from services.accounts.principal import Role, Scope
 from tests.api.stage import on_stage
 
@@ -48,6 +50,31 @@ async def test_a_key_sent_twice_makes_one_thing(database: str, redis_url: str) -
     assert first[1] == again[1]
     assert again[2]["Idempotent-Replayed"] == "true"
     assert other[1]["code"] == "key-reused"
+
+
+async def test_a_refusal_of_what_may_have_been_done_before_leaves_its_ids_as_they_were(
+    database: str, redis_url: str
+) -> None:
+    made: list[str] = []
+    fates: list[Exception | None] = [Unavailable("no answer"), Declined(Code.INVALID, "no"), None]
+    fickle = Endpoints("Fickle", "What ends differently each time.")
+
+    @fickle.post("/v1/fickle", status=201)
+    async def make_it(call: Call[NewThing]) -> Reply[Thing]:
+        """Make a thing, or not."""
+        made.append(call.new_id("thg"))
+        if (fate := fates[len(made) - 1]) is not None:
+            raise fate
+        return Reply(value=Thing(thing_id=made[-1], name=call.body.name))
+
+    async with on_stage(database, redis_url, [fickle]) as stage:
+        who = stage.signed_in("usr_1", Role.CUSTOMER) | {"Idempotency-Key": "k-1"}
+        statuses = [
+            (await stage.asked("POST", "/v1/fickle", who, {"name": "soup"}))[0] for _ in fates
+        ]
+
+    assert statuses == [503, 422, 201]
+    assert len(set(made)) == 1
 
 
 async def test_what_is_wrong_with_a_body_is_pointed_at(database: str, redis_url: str) -> None:
