@@ -25,6 +25,7 @@ from api.ports import Edge, Following, Unavailable
 from api.reactor import Socket
 from api.replies import Declined
 from api.roster import Roster
+from api.seen import Seen
 from dispatch.ids import CourierId, DeviceId, Instant, after, prefixed
 from dispatch.step import Code
 from services.accounts.principal import Principal
@@ -55,8 +56,6 @@ GAP_S = 5.0
 RETRY_S = 0.1
 """Wait before what could not be done is tried again; each further wait is twice as long."""
 RETRY_S_MAX = 2.0
-SEEN_MAX = 50_000
-"""Devices whose acknowledgements may wait to be stored; others are shown a message again."""
 ENTROPY_BYTES = 10
 
 _AWAY = (
@@ -102,8 +101,7 @@ class Desk:
     totals: Totals
     find_start: Callable[[str, DeviceId, int | None], Awaitable[int]]
     """Returns after which message a device goes on, by what it says and what is stored."""
-    seen: dict[tuple[CourierId, DeviceId], int]
-    """The last message each device has acknowledged since this was last stored."""
+    seen: Seen
     set_alarm: Callable[["CourierSession", float], None]
     """Has a session woken after so many seconds."""
     announce: Callable[["CourierSession"], None]
@@ -237,9 +235,7 @@ class CourierSession:
 
     def _acknowledge(self, message_id: int) -> None:
         if self._session.stage is Stage.OPEN:
-            seen, device = self._desk.seen, (self.courier_id, self.device_id)
-            if device in seen or len(seen) < SEEN_MAX:
-                seen[device] = max(message_id, seen.get(device, 0))
+            self._desk.seen.note(self.courier_id, self.device_id, message_id)
 
     def _note(self, act: Act) -> None:
         """Have an act carried out when its turn comes."""

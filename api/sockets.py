@@ -23,11 +23,12 @@ from api.pool import Pool
 from api.ports import Edge
 from api.reactor import Guest, Socket
 from api.roster import SPOKES, Roster
+from api.seen import Seen, sent_away
 from dispatch.ids import CourierId, DeviceId, ShardId
 from storage.acts import Acts
-from storage.cursors import Cursor, find_start, store_cursors
+from storage.cursors import find_start
 from storage.database import DatabaseRefused, DatabaseUnreachable
-from wire.frames import CloseCode, GoTo
+from wire.frames import CloseCode
 
 CHANNEL = "courier-sessions"
 """Where nodes tell each other which device has begun a session."""
@@ -35,13 +36,10 @@ LOOK_S = 1.0
 """Time in which every session is looked at once."""
 ALARM_S = 0.05
 """How late a session may be woken."""
-STORE_S = 1.0
 HOMES_S = 5.0
 HOMES_MAX = 1_000
 """Couriers whose homes are asked for at once."""
 FORGET_S = 3_600.0
-SLICES = 50
-"""Parts in which sessions are sent away, so that they do not all knock elsewhere at once."""
 
 _AWAY = (DatabaseUnreachable, DatabaseRefused)
 _encode = msgpack.Encoder().encode
@@ -98,7 +96,7 @@ class CourierSessions:
             roster=Roster(),
             totals=Totals(),
             find_start=partial(find_start, edge.database),
-            seen={},
+            seen=Seen(edge.database),
             set_alarm=self._set_alarm,
             announce=self._announce,
         )
@@ -119,7 +117,13 @@ class CourierSessions:
             async with trio.open_nursery() as nursery:
                 for work in (desk.pool.run, desk.pings.run, desk.ledger.run, desk.attendances.run):
                     nursery.start_soon(work)
-                for duty in (self._look, self._ring, self._store, self._settle, self._forget):
+                for duty in (
+                    self._look,
+                    self._ring,
+                    self._desk.seen.run,
+                    self._settle,
+                    self._forget,
+                ):
                     nursery.start_soon(duty)
         finally:
             silence()
@@ -127,13 +131,13 @@ class CourierSessions:
     async def send_away(self, shard: ShardId | None, address: str) -> None:
         """Tell the sessions of a shard, or all, to go on at `address`, empty for anywhere."""
         code = CloseCode.RESTART if shard is None else CloseCode.MOVED
-        parting = GoTo(address=address, within_s=self._limits.away_s)
         leaving = [one for one in self._desk.roster if shard is None or _lives_in(one, shard)]
-        for part in range(SLICES):
-            for session in leaving[part::SLICES]:
-                session.end(code, parting)
-            if len(leaving) > part:
-                await trio.sleep(self._limits.away_s / SLICES)
+        await sent_away(leaving, code, address, self._limits.away_s)
+
+    @property
+    def seen(self) -> Seen:
+        """Return how far devices have come since that was last stored."""
+        return self._desk.seen
 
     def statistics(self) -> SessionStatistics:
         """Return how the sessions are doing."""
@@ -143,7 +147,7 @@ class CourierSessions:
             welcome=desk.attendances.count(),
             jobs_waiting=desk.pool.waiting_count(),
             alarms=len(self._alarms),
-            unstored=len(desk.seen),
+            unstored=len(desk.seen.waiting),
             welcomed=totals.welcomed,
             refused=totals.refused,
             acts=totals.acts,
@@ -154,17 +158,6 @@ class CourierSessions:
             pings_ignored=totals.pings_ignored,
             pings_lost=desk.pings.lost,
         )
-
-    async def store_seen(self) -> None:
-        """Store what devices have acknowledged; what cannot be stored waits for the next time."""
-        seen = dict(self._desk.seen)
-        self._desk.seen.clear()
-        cursors = [Cursor(person, device, number) for (person, device), number in seen.items()]
-        try:
-            await store_cursors(self._edge.database, cursors)
-        except _AWAY:
-            for device, number in seen.items():
-                self._desk.seen[device] = max(number, self._desk.seen.get(device, 0))
 
     async def find_homes(self) -> None:
         """Read again where couriers live: they may have crossed, or work by another device."""
@@ -205,12 +198,6 @@ class CourierSessions:
             while self._alarms and self._alarms[0][0] <= now_s:
                 _, _, session = heappop(self._alarms)
                 session.wake()
-
-    async def _store(self) -> None:
-        while True:
-            await trio.sleep(STORE_S)
-            if self._desk.seen:
-                await self.store_seen()
 
     async def _settle(self) -> None:
         while True:

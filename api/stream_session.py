@@ -28,6 +28,7 @@ from api.presence import PresenceBoard, Standing, acts_for_tenant, may_see_posit
 from api.presence import may_see_presence as may_see
 from api.reactor import Socket
 from api.replies import Declined
+from api.seen import Seen
 from dispatch.delivery import WITH_COURIER
 from dispatch.ids import CourierId, DeviceId, Instant, OrderId, prefixed
 from dispatch.step import Code
@@ -96,8 +97,7 @@ class Desk:
     pool: Pool
     board: PresenceBoard
     totals: Totals
-    seen: dict[tuple[str, DeviceId], int]
-    """The last message each device has acknowledged since this was last stored."""
+    seen: Seen
     admit: Callable[["StreamSession"], bool]
     """Takes a session in whose owner is known now; False when he has too many."""
     leave: Callable[["StreamSession"], None]
@@ -209,8 +209,7 @@ class StreamSession:
     def _acknowledge(self, message_id: int) -> None:
         """Note how far the device is; of a feed that is not his own nothing is kept."""
         if self._device_id:
-            seen, device = self._desk.seen, (self._person, self._device_id)
-            seen[device] = max(message_id, seen.get(device, 0))
+            self._desk.seen.note(self._person, self._device_id, message_id)
 
     def _ask(self, wish: Watch | Unwatch) -> None:
         if self._asked is None:

@@ -17,18 +17,14 @@ from api.pool import Pool
 from api.ports import Edge
 from api.presence import PresenceBoard
 from api.reactor import Guest, Socket
+from api.seen import Seen, sent_away
 from api.stream_session import Desk, StreamSession, Totals
-from storage.cursors import Cursor, store_cursors
-from storage.database import DatabaseRefused, DatabaseUnreachable
-from wire.frames import CloseCode, GoTo
+from wire.frames import CloseCode
 
 LOOK_S = 1.0
 """Time in which every session is looked at once."""
 SPOKES = 10
 """Parts into which the sessions are divided, so that looking at one part takes no time."""
-STORE_S = 1.0
-SLICES = 50
-"""Parts in which sessions are sent away, so that they do not all knock elsewhere at once."""
 
 
 class StreamLimits(Struct, frozen=True, kw_only=True):
@@ -75,7 +71,7 @@ class StreamSessions:
             pool=Pool(self._limits.tasks_max, self._limits.sessions_max),
             board=PresenceBoard(edge.presence, edge.live),
             totals=Totals(),
-            seen={},
+            seen=Seen(edge.database),
             admit=self._admit,
             leave=self._leave,
         )
@@ -98,20 +94,19 @@ class StreamSessions:
         """Do what sessions need in the background, until cancelled."""
         desk = self._desk
         async with trio.open_nursery() as nursery:
-            for work in (desk.pool.run, desk.attendances.run, desk.board.run):
+            for work in (desk.pool.run, desk.attendances.run, desk.board.run, desk.seen.run):
                 nursery.start_soon(work)
             nursery.start_soon(self._look)
-            nursery.start_soon(self._store)
 
     async def send_away(self, address: str) -> None:
         """Tell all sessions to go on at `address`, empty for anywhere, and close them."""
-        parting = GoTo(address=address, within_s=self._limits.away_s)
         leaving = [session for spoke in self._spokes for session in spoke]
-        for part in range(SLICES):
-            for session in leaving[part::SLICES]:
-                session.end(CloseCode.RESTART, parting)
-            if len(leaving) > part:
-                await trio.sleep(self._limits.away_s / SLICES)
+        await sent_away(leaving, CloseCode.RESTART, address, self._limits.away_s)
+
+    @property
+    def seen(self) -> Seen:
+        """Return how far devices have come since that was last stored."""
+        return self._desk.seen
 
     def statistics(self) -> StreamStatistics:
         """Return how the streams are doing."""
@@ -127,17 +122,6 @@ class StreamSessions:
             positions=totals.positions,
             overtaken=totals.overtaken,
         )
-
-    async def store_seen(self) -> None:
-        """Store what devices have acknowledged; what cannot be stored waits for the next time."""
-        seen = dict(self._desk.seen)
-        self._desk.seen.clear()
-        cursors = [Cursor(person, device, number) for (person, device), number in seen.items()]
-        try:
-            await store_cursors(self._edge.database, cursors)
-        except (DatabaseUnreachable, DatabaseRefused):
-            for device, number in seen.items():
-                self._desk.seen[device] = max(number, self._desk.seen.get(device, 0))
 
     def _admit(self, session: StreamSession) -> bool:
         assert session.principal is not None
@@ -163,9 +147,3 @@ class StreamSessions:
             now = self._edge.now()
             for session in tuple(self._spokes[turn % SPOKES]):
                 session.look(now)
-
-    async def _store(self) -> None:
-        while True:
-            await trio.sleep(STORE_S)
-            if self._desk.seen:
-                await self.store_seen()

@@ -22,6 +22,7 @@ from api.pings import PingGatherer
 from api.pool import Pool
 from api.ports import Edge, Unavailable
 from api.roster import Roster
+from api.seen import Seen
 from dispatch.ids import CourierId, DeviceId, Instant, ShardId, TenantId
 from dispatch.lease import NodeId
 from dispatch.step import Accepted, Code, Refused
@@ -255,7 +256,7 @@ class Bench:
             roster=Roster(),
             totals=Totals(),
             find_start=self._find_start,
-            seen={},
+            seen=Seen(edge.database),
             set_alarm=self._set_alarm,
             announce=lambda _session: None,
         )

@@ -216,7 +216,7 @@ async def test_each_device_goes_on_from_what_it_has_acknowledged(
             await phone.say(frames.Ack(message_id=1))
             await tablet.say(frames.Ack(message_id=2))
             await until(lambda: here.sessions.statistics().unstored == 2)
-            await here.sessions.store_seen()
+            await here.sessions.seen.store()
         async with here.line() as phone, here.line() as tablet:
             first = await phone.greet(TOKEN, "dev_phone")
             second = await tablet.greet(TOKEN, "dev_tablet")

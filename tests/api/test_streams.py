@@ -105,7 +105,7 @@ async def test_each_device_goes_on_after_what_it_has_acknowledged(
             await line.say(Ack(message_id=first.message_id))
             await line.say(Watch(order_id=OrderId("ord_none")))
             await line.hear_a(Problem)  # By now the one before it has been read.
-            await stage.sessions.store_seen()
+            await stage.sessions.seen.store()
         async with stage.followed(IDA) as (line, again):
             after = await line.hear_a(Message)
         async with stage.followed(IDA, hello={"device_id": "dev_2"}) as (line, other):
@@ -220,7 +220,7 @@ async def test_support_follows_a_customer_of_the_tenant_and_watches_what_it_name
             await line.say(Watch(order_id=OrderId("ord_none")))
             afterwards = await heard_until_problem(line)
             await line.say(Ack(message_id=1))
-            await stage.sessions.store_seen()
+            await stage.sessions.seen.store()
         async with stage.followed(IDA) as (_, own):
             pass
 
