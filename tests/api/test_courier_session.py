@@ -492,7 +492,7 @@ async def test_a_courier_is_present_while_he_has_a_session(autojump_clock: MockC
 
 
 async def test_an_idle_session_takes_little_more_than_a_kibibyte() -> None:
-    count = 1_000
+    count = 300
     async with at_work(Bench()) as bench:
         sockets = [FakeSocket() for _ in range(count)]
         for socket in sockets:
