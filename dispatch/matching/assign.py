@@ -111,7 +111,8 @@ def bundle_costs(p: Problem, bundle: list[int], free: list[int]) -> Floats:
         & (orders["size"].sum() <= whom["capacity"])
         & ~p.barred[np.ix_(bundle, free)].any(axis=0)
     )
-    return np.where(fits, aged_s + p.work_price * work_s + p.end_price * end_s, np.inf)
+    fair_s = whom["order_price_s"] * len(bundle)
+    return np.where(fits, aged_s + p.work_price * work_s + p.end_price * end_s + fair_s, np.inf)
 
 
 def _assigned(p: Problem, bundles: list[list[int]], costs: Floats) -> list[tuple[int, int]]:

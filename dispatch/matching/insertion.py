@@ -135,7 +135,8 @@ def price(  # noqa: C901 (one walk, which a call per trip would make slow)
     if length > 0:
         onward_s = p.orders[stops[length - 1]["order"]]["onward_s"]
     end_s = p.end_price * (onward_s - who["onward_s"])
-    return delay_s + p.work_price * work_s + end_s, clock_s
+    fair_s = who["order_price_s"] * length
+    return delay_s + p.work_price * work_s + end_s + fair_s, clock_s
 
 
 @inlined

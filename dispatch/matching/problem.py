@@ -22,6 +22,7 @@ COURIER = np.dtype(
         ("free_s", np.float64),
         ("off_s", np.float64),
         ("onward_s", np.float64),
+        ("order_price_s", np.float64),
         ("capacity", np.int64),
         ("bound", np.int64),
     ]
@@ -129,6 +130,7 @@ def _couriers(known: Snapshot, active: Ints, onward_s: Floats) -> Records:
     couriers["free_s"] = known.free_s
     couriers["off_s"] = known.off_s
     couriers["onward_s"] = onward_s[: len(couriers)]
+    couriers["order_price_s"] = known.order_price_s
     couriers["capacity"] = known.capacity
     couriers["bound"] = rank[known.bound]
     return couriers

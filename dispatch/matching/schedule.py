@@ -101,7 +101,8 @@ def cost_s(p: Problem, courier: int, trips: Sequence[Rows]) -> float:
     end = p.orders["onward_s"][trips[-1][-1]] - p.couriers["onward_s"][courier]
     work_s = sum(_work_s(p, courier, one) for one in times)
     delays_s = sum(_delays_s(p, courier, one) for one in times)
-    return float(delays_s + p.work_price * work_s + p.end_price * end)
+    fair_s = p.couriers["order_price_s"][courier] * sum(map(len, trips))
+    return float(delays_s + p.work_price * work_s + p.end_price * end + fair_s)
 
 
 def extensions(p: Problem, trips: Sequence[Rows], order: int) -> Iterator[list[list[int]]]:

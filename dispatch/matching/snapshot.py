@@ -43,7 +43,8 @@ class FreeCourier(Struct, frozen=True, kw_only=True):
 
     On his way to a restaurant, or waiting there, he is `bound` to it: then `place` is that
     restaurant and `free_s` his arrival, which may lie in the past. He picks nothing up after
-    `off_s`. `capacity` is what fits into his empty bag.
+    `off_s`. `capacity` is what fits into his empty bag. `order_price_s` is what an order more is
+    dearer with him than with others, so that work is spread fairly; negative when he is owed some.
     """
 
     id: CourierId
@@ -52,6 +53,7 @@ class FreeCourier(Struct, frozen=True, kw_only=True):
     off_s: float
     capacity: int
     bound: RestaurantId | None = None
+    order_price_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Snapshot:
     capacity: Ints
     bound: Ints
     """(C,) index of the restaurant a courier drives to or waits at, or NOBODY."""
+    order_price_s: Floats
+    """(C,) what an order more is dearer with this courier than with others."""
 
 
 def snapshot(
@@ -118,6 +122,7 @@ def snapshot(
         bound=_ints(
             NOBODY if courier.bound is None else seats[courier.bound] for courier in couriers
         ),
+        order_price_s=_floats(courier.order_price_s for courier in couriers),
     )
 
 

@@ -147,4 +147,5 @@ def _drawn_courier(
         off_s=rng.uniform(600, 3 * HOUR_S),
         capacity=rng.choice([2, 4, 6]),
         bound=bound,
+        order_price_s=rng.choice([0.0, -60.0, 90.0]),
     )
