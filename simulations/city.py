@@ -1,100 +1,27 @@
-"""A city to simulate: its size, its kitchens, its couriers' manners, and when people are hungry.
+"""A day of a city, made up in advance: who orders what and when, and who works when.
 
-A spec is one of `CITIES` by name, or a TOML file with the same fields, checked to the line. From a
-spec and a seed, `populate` makes a whole day in advance: who orders from whom, where and when, and
+From a spec and a seed, `populate` makes a whole day: who orders from whom, where and when, and
 which courier works when and falls silent when. So every policy can be tried on the same day.
+Restaurants and doors are made up around a few centres, or are those of a city folder.
 """
 
-import re
-import tomllib
 from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
-from typing import Annotated
 
-import msgspec
 import numpy as np
-from msgspec import Meta, Struct, structs
+from msgspec import Struct
 
-from geo.point import Floats, Point, gap_m
+from geo.point import Floats, LatLng, Point
+from geo.travel import StraightLine, TravelTimes, Ways
+from simulations.mapped import Mapped, TooEmpty, mapped
+from simulations.spec import BadSpec, Spec
+from streets.folder import BadFolder
+from streets.travel import NoStreets, opened
 
-SPEC_BYTES_MAX = 100_000
 OVERHANG_S = 3_600.0
 """How long after closing the last couriers are still on shift."""
-
-type Positive = Annotated[float, Meta(gt=0, le=1_000_000)]
-type NotNegative = Annotated[float, Meta(ge=0, le=1_000_000)]
-type Fraction = Annotated[float, Meta(ge=0, le=1)]
-
-
-class BadSpec(ValueError):
-    """A city that cannot be simulated; the message names the file, the line and the mend."""
-
-
-class Peak(Struct, frozen=True, forbid_unknown_fields=True):
-    """A time at which many are hungry: its middle, its spread, and its share of the day."""
-
-    hour: Annotated[float, Meta(ge=0, le=48)]
-    spread_h: Positive
-    weight: Positive
-
-
-class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A city. Distances are as the crow flies, times `detour` on the road."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=80)]
-    radius_km: Annotated[float, Meta(gt=0, le=100)] = 5.0
-    restaurants: Annotated[int, Meta(ge=1, le=20_000)] = 120
-    quarters: Annotated[int, Meta(ge=1, le=500)] = 7
-    """Centres around which restaurants cluster."""
-    couriers: Annotated[int, Meta(ge=1, le=100_000)] = 120
-    orders: Annotated[int, Meta(ge=1, le=1_000_000)] = 800
-    opens_h: Annotated[float, Meta(ge=0, le=24)] = 10.0
-    hours: Annotated[float, Meta(gt=0, le=48)] = 12.0
-    peaks: Annotated[tuple[Peak, ...], Meta(min_length=1, max_length=24)] = (
-        Peak(12.5, 0.9, 0.35),
-        Peak(19.0, 1.3, 0.65),
-    )
-    speed_kmh: Annotated[float, Meta(ge=1, le=150)] = 16.0
-    detour: Annotated[float, Meta(ge=1, le=5)] = 1.3
-    reach_km: Positive = 4.0
-    """Customers order from restaurants about this near."""
-    prep_min: Positive = 14.0
-    """A restaurant's usual preparation time, on average over restaurants."""
-    prep_spread_min: NotNegative = 4.0
-    """How much restaurants differ in that."""
-    prep_error_min: NotNegative = 4.0
-    """How far a meal is from what its kitchen said."""
-    promise_slack_min: NotNegative = 18.0
-    """The customer is promised preparation plus the ride plus this."""
-    reject_share: Fraction = 0.01
-    decline_share: Fraction = 0.06
-    ignore_share: Fraction = 0.02
-    thinks_s: tuple[NotNegative, NotNegative] = (2.0, 12.0)
-    quiet_per_shift: NotNegative = 0.15
-    """How often a courier's phone falls silent in a shift."""
-    quiet_min: Positive = 6.0
-    pace_sd: Annotated[float, Meta(ge=0, le=1)] = 0.12
-    shift_h: tuple[Positive, Positive] = (3.0, 6.0)
-    load_max: Annotated[int, Meta(ge=1, le=100)] = 6
-
-
-CITIES = {
-    spec.name: spec
-    for spec in (
-        Spec(
-            name="evening",
-            opens_h=17.0,
-            hours=4.0,
-            peaks=(Peak(19.0, 0.9, 1.0),),
-            couriers=105,
-            orders=620,
-            shift_h=(2.5, 4.0),
-        ),
-        Spec(name="town", radius_km=3.0, restaurants=45, quarters=3, couriers=40, orders=300),
-        Spec(name="metro", radius_km=7.0, restaurants=250, couriers=400, orders=3_000),
-    )
-}
+MADE_UP_CENTRE = LatLng(55.676, 12.568)
+"""Where the plane of a generated city touches the Earth."""
 
 
 class Restaurant(Struct, frozen=True):
@@ -135,79 +62,52 @@ class Population(Struct, frozen=True):
     orders: tuple[Order, ...]
 
 
-def find_spec(name: str) -> Spec:
-    """Return the city of that name, or the one in that TOML file; raises BadSpec."""
-    if name in CITIES:
-        return CITIES[name]
-    path = Path(name)
-    if path.suffix != ".toml" or not path.is_file():
-        cities = ", ".join(CITIES)
-        raise BadSpec(f"{name}: no such city; name one of {cities}, or a .toml file that is there")
-    return read_spec(path)
-
-
-def read_spec(path: Path) -> Spec:
-    """Read and check a spec; raises BadSpec with the line that is wrong."""
-    try:
-        if path.stat().st_size > SPEC_BYTES_MAX:
-            raise BadSpec(f"{path}: larger than {SPEC_BYTES_MAX} bytes; is it a city?")
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSpec(f"{path}: cannot be read as text: {error}") from error
-    try:
-        return checked(msgspec.convert(tomllib.loads(text), Spec))
-    except tomllib.TOMLDecodeError as error:
-        raise BadSpec(f"{path}, line {_line_in(str(error))}: {error}") from error
-    except (msgspec.ValidationError, BadSpec) as error:
-        raise BadSpec(f"{path}, line {_line_of(text, str(error))}: {error}") from error
-
-
-def with_options(
-    spec: Spec, *, couriers: int | None, orders: int | None, hours: float | None
-) -> Spec:
-    """Return the spec with what the command line says instead; raises BadSpec."""
-    said = {"couriers": couriers, "orders": orders, "hours": hours}
-    changes = {name: value for name, value in said.items() if value is not None}
-    try:
-        return checked(msgspec.convert(structs.asdict(spec) | changes, Spec))
-    except msgspec.ValidationError as error:
-        raise BadSpec(f"the city {spec.name!r} with your options: {error}") from error
-
-
-def checked(spec: Spec) -> Spec:
-    """Return the spec if its fields fit each other; raises BadSpec naming the field first."""
-    if spec.shift_h[0] > spec.shift_h[1]:
-        raise BadSpec("Object contains a shift whose least is above its most - at `$.shift_h`")
-    if spec.thinks_s[0] > spec.thinks_s[1]:
-        raise BadSpec("Object contains thinking whose least is above its most - at `$.thinks_s`")
-    if spec.decline_share + spec.ignore_share > 1:
-        raise BadSpec("declines and ignored offers are over 1 together - at `$.decline_share`")
-    return spec
-
-
-def _line_in(complaint: str) -> str:
-    """Return the line that the parser's complaint names; the last one when it names the end."""
-    named = re.search(r"at line (\d+)", complaint)
-    return named.group(1) if named else "the last"
-
-
-def _line_of(text: str, message: str) -> int:
-    """Return the line of the field that a message names, 1 when it is about the whole file."""
-    named = re.search(r"\$\.(\w+)|field `(\w+)`", message)
-    field = next((group for group in named.groups() if group), "") if named else ""
-    starts = re.compile(rf"\s*(\[+\s*)?{re.escape(field)}\s*(=|\])")
-    lines = enumerate(text.splitlines(), start=1)
-    return next((number for number, line in lines if field and starts.match(line)), 1)
-
-
 def populate(spec: Spec, seed: int) -> Population:
-    """Return the day of this city that belongs to `seed`."""
+    """Return the day of this city that belongs to `seed`; raises BadSpec for a bad folder."""
     streams = np.random.default_rng(seed).spawn(3)
-    restaurants = _restaurants(spec, streams[0])
+    real = find_mapped(spec)
+    restaurants = (
+        _real_restaurants(spec, streams[0], real) if real else _restaurants(spec, streams[0])
+    )
     return Population(
         restaurants=restaurants,
         couriers=_couriers(spec, streams[1], restaurants),
-        orders=_orders(spec, streams[2], restaurants),
+        orders=_orders(spec, streams[2], restaurants, real),
+    )
+
+
+def find_mapped(spec: Spec) -> Mapped | None:
+    """Return what the spec's folder holds, None if it has none; raises BadSpec."""
+    if not spec.folder:
+        return None
+    try:
+        return mapped(spec.folder, spec.vehicle, spec.lookup)
+    except (BadFolder, TooEmpty) as error:
+        raise BadSpec(f"{spec.name} cannot be simulated: {error}") from error
+
+
+def centre_of(spec: Spec) -> LatLng:
+    """Return where the plane of a city touches the Earth."""
+    real = find_mapped(spec)
+    return real.centre if real else MADE_UP_CENTRE
+
+
+def ways_of(spec: Spec) -> Ways:
+    """Return how couriers get about, as the planner is told."""
+    real = find_mapped(spec)
+    return real.ways if real else StraightLine(speed_mps=spec.speed_kmh / 3.6, detour=spec.detour)
+
+
+def _real_restaurants(spec: Spec, rng: np.random.Generator, real: Mapped) -> tuple[Restaurant, ...]:
+    """Return as many of a folder's central restaurants as the spec has, all alike likely."""
+    central = real.central(spec.radius_km * 1000)
+    count = min(spec.restaurants, len(central))
+    chosen: list[int] = sorted(rng.choice(central, size=count, replace=False).tolist())
+    prep_s = 60 * np.maximum(4.0, rng.normal(spec.prep_min, spec.prep_spread_min, count))
+    points: list[list[float]] = real.restaurant_points[chosen].tolist()
+    return tuple(
+        Restaurant(f"rst_{i:05}", real.restaurants[row], Point(*points[i]), float(prep_s[i]))
+        for i, row in enumerate(chosen)
     )
 
 
@@ -299,8 +199,9 @@ def _hungry_s(spec: Spec, rng: np.random.Generator, count: int) -> Floats:
 
 
 def _orders(
-    spec: Spec, rng: np.random.Generator, restaurants: Sequence[Restaurant]
+    spec: Spec, rng: np.random.Generator, restaurants: Sequence[Restaurant], real: Mapped | None
 ) -> tuple[Order, ...]:
+    travel = _opened(spec)
     placed_s = np.sort(_hungry_s(spec, rng, spec.orders))
     chosen = rng.choice(len(restaurants), size=spec.orders, p=_popularity(rng, len(restaurants)))
     away_m = 1000 * spec.reach_km * np.sqrt(rng.random(spec.orders))
@@ -308,11 +209,14 @@ def _orders(
     orders: list[Order] = []
     for i in range(spec.orders):
         restaurant = restaurants[int(chosen[i])]
-        dropoff = Point(
-            restaurant.point.x_m + float(away_m[i] * np.cos(angle[i])),
-            restaurant.point.y_m + float(away_m[i] * np.sin(angle[i])),
-        )
-        ride_s = gap_m(restaurant.point, dropoff) * spec.detour / (spec.speed_kmh / 3.6)
+        if real:
+            dropoff = real.door(restaurant.point, 1000 * spec.reach_km, rng)
+        else:
+            dropoff = Point(
+                restaurant.point.x_m + float(away_m[i] * np.cos(angle[i])),
+                restaurant.point.y_m + float(away_m[i] * np.sin(angle[i])),
+            )
+        ride_s = travel.seconds(restaurant.point, dropoff)
         promised_s = restaurant.prep_s + ride_s + 60 * spec.promise_slack_min
         orders.append(
             Order(
@@ -325,6 +229,13 @@ def _orders(
             )
         )
     return tuple(orders)
+
+
+def _opened(spec: Spec) -> TravelTimes:
+    try:
+        return opened(ways_of(spec))
+    except NoStreets as error:
+        raise BadSpec(f"{spec.name} cannot be simulated: {error}") from error
 
 
 def _popularity(rng: np.random.Generator, count: int) -> Floats:

@@ -4,7 +4,8 @@ A robo-courier hears his feed (offers, his route) and tells his actor what he do
 declines, arrives, collects, delivers. A robo-kitchen hears which orders it is asked for, accepts or
 rejects them and finishes them when the food is really ready, which need not be when it said. How
 they behave is their `Manners` and `Kitchen`; the couriers of the public instances simply obey. What
-they do is seen by a `Witness`, for the day's figures or a replay's log.
+they do is seen by a `Witness`, for the day's figures or a replay's log. Where a city has streets,
+couriers follow them, and a ride takes what it takes there, whatever the planner believes.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from math import ceil
 from random import Random
 from typing import Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from dispatch.courier import (
@@ -34,6 +36,7 @@ from dispatch.route import DropOff, Pickup, Stop
 from geo.point import Point, gap_m
 from geo.travel import TravelTimes
 from simulations.world import World
+from streets.exact import Way
 
 type Say = Callable[[str, str, Struct], object]
 """Tell the actor `kind`/`key` a message, as the edge of the system does."""
@@ -52,6 +55,14 @@ class Witness(Protocol):
 
     def delivers(self, courier: CourierId, order: OrderId, at: Instant) -> None:
         """A courier hands an order over at its door."""
+        ...
+
+
+class Roads(Protocol):
+    """The streets that couriers of a city follow."""
+
+    def way(self, a: Point, b: Point) -> Way:
+        """Return the way from `a` to `b`."""
         ...
 
 
@@ -76,16 +87,33 @@ class Leg:
     goal: Point
     starts_at: Instant
     ends_at: Instant
+    way: Way | None = None
+    """The streets that he follows; None for a straight line."""
+
+    @property
+    def metres(self) -> float:
+        """How long it is."""
+        return self.way.metres if self.way else gap_m(self.origin, self.goal)
 
     def point(self, now: Instant) -> Point:
-        """Return where he is, on the straight line of this leg."""
+        """Return where he is, on the streets or the straight line of this leg."""
         if now >= self.ends_at:
             return self.goal
         share = max(0.0, (now - self.starts_at) / (self.ends_at - self.starts_at))
+        if self.way is not None:
+            return _point_on(self.way, share)
         return Point(
             self.origin.x_m + share * (self.goal.x_m - self.origin.x_m),
             self.origin.y_m + share * (self.goal.y_m - self.origin.y_m),
         )
+
+
+def _point_on(way: Way, share: float) -> Point:
+    """Return the point at which a share of a way's time has passed."""
+    at_s = share * way.seconds
+    x_m = float(np.interp(at_s, way.at_s, way.points[:, 0]))
+    y_m = float(np.interp(at_s, way.at_s, way.points[:, 1]))
+    return Point(x_m, y_m)
 
 
 @dataclass(slots=True)
@@ -109,6 +137,8 @@ class City:
     travel: TravelTimes
     witness: Witness
     market_id: MarketId
+    roads: Roads | None = None
+    """The streets couriers follow; None where they ride straight, as long as `travel` says."""
     ready: dict[OrderId, Instant] = field(default_factory=dict[OrderId, Instant])
     """Orders whose food really is ready, and since when."""
     waiting: dict[RestaurantId, dict[CourierId, "RoboCourier"]] = field(
@@ -141,6 +171,7 @@ class RoboCourier:
         self._city, self._manners, self._rng = city, manners, rng
         self._news: RouteChanged | None = None
         self._here: RestaurantId | None = None
+        self._advised: RestaurantId | None = None
         self._parked_at = city.world.starts_at
         self._is_occupied = False
         self._carried: set[OrderId] = set()
@@ -164,8 +195,8 @@ class RoboCourier:
         """Tell whether he is on a leg."""
         return self.leg.starts_at <= now < self.leg.ends_at
 
-    def start_shift(self, ends_at: Instant, load_max: int) -> None:
-        """Come on shift where he stands."""
+    def start_shift(self, ends_at: Instant, load_max: int, *, is_counted: bool = False) -> None:
+        """Come on shift where he stands; his work is counted if that is wanted."""
         self._say(
             StartShift(
                 courier_id=self.courier_id,
@@ -173,6 +204,7 @@ class RoboCourier:
                 point=self.leg.goal,
                 ends_at=ends_at,
                 load_max=load_max,
+                is_counted=is_counted,
             )
         )
 
@@ -205,6 +237,9 @@ class RoboCourier:
     def look_around(self) -> None:
         """Do what comes next, unless he is on a leg, handing over or cut off."""
         news = self._news
+        is_recalled = news is not None and news.heading not in {None, self._advised}
+        if self._advised is not None and is_recalled and not self.is_cut_off:
+            self._turn()
         if self._is_occupied or self.is_cut_off or news is None:
             return
         ahead = self._ahead(news)
@@ -265,6 +300,22 @@ class RoboCourier:
         self._leave()
         self._city.witness.moves(self.courier_id, restaurant_id, self._city.world.now())
         self._drive(point, lambda: self._at_restaurant(restaurant_id))
+        has_work = self._news is not None and bool(self._news.stops)
+        self._advised = None if has_work else restaurant_id
+
+    def _turn(self) -> None:
+        """Break his leg off where he is: at its end he was only to wait."""
+        now, leg = self._city.world.now(), self.leg
+        left = (leg.ends_at - now) / max(1, leg.ends_at - leg.starts_at)
+        self.doings.driven_m -= left * leg.metres
+        self.leg = Leg(leg.point(now), leg.point(now), now, now)
+        self._advised, self._is_occupied = None, False
+
+    def _end(self, leg: Leg, arrive: Callable[[], None]) -> None:
+        """Be at the end of a leg, unless he has turned before it."""
+        if leg is self.leg:
+            self._advised = None
+            arrive()
 
     def _leave(self) -> None:
         if self._here is not None:
@@ -275,12 +326,13 @@ class RoboCourier:
         now = self._city.world.now()
         origin = self.leg.goal
         self._is_occupied = True
-        took_s = self._city.travel.seconds(origin, goal) * self._pace()
-        self.leg = Leg(origin, goal, now, after(now, took_s))
-        way_m = gap_m(origin, goal)
-        self.doings.driven_m += way_m
-        self.doings.loaded_m += way_m * self.has_food
-        self._city.world.at(self.leg.ends_at, arrive)
+        roads = self._city.roads
+        way = roads.way(origin, goal) if roads else None
+        usual_s = way.seconds if way else self._city.travel.seconds(origin, goal)
+        self.leg = leg = Leg(origin, goal, now, after(now, usual_s * self._pace()), way)
+        self.doings.driven_m += leg.metres
+        self.doings.loaded_m += leg.metres * self.has_food
+        self._city.world.at(leg.ends_at, lambda: self._end(leg, arrive))
 
     def _pace(self) -> float:
         spread = self._manners.pace_sd
@@ -400,20 +452,25 @@ class RoboKitchen:
         )
 
 
-class PunctualKitchen:
-    """A kitchen of the public instances: it says when the food will be ready, and that is true."""
+class RecordedKitchen:
+    """A kitchen of the public instances: its food is ready when it was, whatever it says before."""
 
     def __init__(
-        self, city: City, restaurant_id: RestaurantId, ready_at: Mapping[OrderId, Instant]
+        self,
+        city: City,
+        restaurant_id: RestaurantId,
+        ready_at: Mapping[OrderId, Instant],
+        said_at: Mapping[OrderId, Instant],
     ) -> None:
-        """Know the ready times of this restaurant's orders."""
-        self._city, self._restaurant_id, self._ready_at = city, restaurant_id, ready_at
+        """Know when this restaurant's orders will be ready, and when it says that they will be."""
+        self._city, self._restaurant_id = city, restaurant_id
+        self._ready_at, self._said_at = ready_at, said_at
 
     def hear(self, message: Struct) -> None:
-        """Accept an order the moment it is asked for, naming its ready time."""
+        """Accept an order the moment it is asked for, naming a ready time."""
         if isinstance(message, OrderRequested):
             order_id, ready_at = message.order_id, self._ready_at[message.order_id]
-            self._city.say("order", order_id, Accept(ready_at))
+            self._city.say("order", order_id, Accept(self._said_at[order_id]))
             self._city.world.ahead(
                 ready_at,
                 lambda: self._city.food_is_ready(order_id, self._restaurant_id, ready_at),

@@ -19,20 +19,33 @@ from msgspec import Struct, structs
 
 from actors.limits import Limits
 from actors.positions import PositionFeed
+from dispatch.arrival import instant_of
+from dispatch.decision import OrderDecided
 from dispatch.delivery import BEFORE_PICKUP, DeliveryStatus
+from dispatch.fairness import credit
 from dispatch.ids import CourierId, CustomerId, Instant, MarketId, OrderId, RestaurantId, after
 from dispatch.order import OrderMoved, OrderStatus, Place
-from dispatch.policy import Policy
+from dispatch.policy import DEFAULT_SOLVER, Policy
 from dispatch.restaurant import Open
+from geo.eta import Eta, Phase, Told
 from geo.ping import Ping, Track
-from geo.point import LatLng
 from geo.positions import PositionTable
 from geo.projection import Projection
-from geo.travel import StraightLine
+from geo.travel import OnStreets
+from node.estimates import way_of
 from node.hosting import Market
+from node.reckoner import Reckoner
 from node.solver import RoundTaken
 from node.wiring import Composition, composed
-from simulations.city import Courier, Order, Population, Restaurant, Spec, populate
+from simulations.city import (
+    Courier,
+    Order,
+    Population,
+    Restaurant,
+    centre_of,
+    populate,
+    ways_of,
+)
 from simulations.day import (
     CourierRecord,
     Day,
@@ -44,20 +57,24 @@ from simulations.day import (
     Setting,
 )
 from simulations.robots import City, Kitchen, Manners, RoboCourier, RoboKitchen
+from simulations.safety import SafetyReferee
 from simulations.scene import Activity, CourierSpot, Scene, Spot
+from simulations.spec import Spec
 from simulations.world import DAWN, World, deterministic
 from storage.memory import MemoryStore
+from streets.travel import exact, opened
 
 PING_S = 10.0
 LOOK_S = 5.0
+RECKON_S = 20.0
 SAMPLE_S = 300.0
 AFTERMATH_S = 5_400.0
 """Time after the last order in which the city finishes what it began."""
-CENTRE = LatLng(55.676, 12.568)
-"""Where the plane of a generated city touches the Earth."""
 EVENTS_SHOWN = 5
 
 type Watch = Callable[[Scene], None]
+type Judged = Callable[[OrderId, Told], None]
+type Decided = Callable[[OrderDecided], None]
 
 
 class _Open(Struct, frozen=True):
@@ -67,21 +84,39 @@ class _Open(Struct, frozen=True):
     courier_id: CourierId | None = None
 
 
+@dataclass(slots=True)
+class Foresight:
+    """What a market has learned of how long things take, and who sees its estimates judged."""
+
+    eta: Eta = field(default_factory=Eta)
+    judged: Judged = lambda _order_id, _told: None
+
+
 def simulate(
     spec: Spec,
     *,
     seed: int,
-    solver: str = "insert",
+    solver: str = DEFAULT_SOLVER,
     policy: Policy | None = None,
     watch: Watch | None = None,
     is_watched: Callable[[], bool] = lambda: True,
+    decided: Decided | None = None,
+    foresight: Foresight | None = None,
 ) -> Day:
-    """Simulate one day; `watch` is shown the city as it goes, whenever `is_watched` says so."""
+    """Simulate one day; `watch` is shown the city as it goes, whenever `is_watched` says so.
+
+    `decided` is told each decision of each round, with its reasons. With `foresight` the market
+    begins with what was learned before, and ends by noting what it knows then.
+    """
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     show = Show(watch, is_watched) if watch else None
     evening = _Evening(spec, populate(spec, seed), seed, solver, policy or Policy(), show)
+    evening.decided = decided
+    evening.look_ahead(foresight or Foresight())
     with deterministic(seed):
         trio.run(evening.run, clock=trio.testing.MockClock(autojump_threshold=0))
+    if foresight is not None:
+        foresight.eta = evening.reckoner.eta
     return evening.recorder.day(
         evening.ends_at,
         evening.courier_records(),
@@ -120,8 +155,10 @@ class _Evening:
     ) -> None:
         self._spec, self._population, self._seed = spec, population, seed
         self._solver, self._policy, self._show = solver, policy, show
-        self._travel = StraightLine(speed_mps=spec.speed_kmh / 3.6, detour=spec.detour)
-        self._projection = Projection(CENTRE)
+        self._ways = ways_of(spec)
+        self._roads = exact(self._ways) if isinstance(self._ways, OnStreets) else None
+        self._detour = 1.0 if self._roads else spec.detour
+        self._projection = Projection(centre_of(spec))
         self._starts_at = after(DAWN, spec.opens_h * 3600)
         closes_s = (spec.opens_h + spec.hours) * 3600
         self.ends_at = after(DAWN, closes_s + AFTERMATH_S)
@@ -130,6 +167,11 @@ class _Evening:
         self._on_shift: dict[CourierId, RoboCourier] = {}
         self._open: dict[OrderId, _Open] = {}
         self._said: deque[str] = deque(maxlen=EVENTS_SHOWN)
+        self.decided: Decided | None = None
+        self._referee = SafetyReferee(policy.safety)
+        self.reckoner = Reckoner(
+            clock=self._world.now, policy=self._policy, travel=way_of(self._ways)
+        )
         self.recorder = DayRecorder(
             Setting(
                 city=spec.name,
@@ -147,8 +189,9 @@ class _Evening:
         market = Market(
             market_id=MarketId(self._spec.name),
             policy=self._policy,
-            travel=self._travel,
+            travel=self._ways,
             solver=self._solver,
+            learns_pace=self._roads is not None,
         )
         async with composed(
             market,
@@ -161,6 +204,7 @@ class _Evening:
         ) as composition:
             self._composition: Composition = composition
             self._feed = feed
+            composition.reckon(self.reckoner)
             city = self._city(composition)
             self._open_kitchens(composition, city)
             self._send_couriers(composition, city)
@@ -169,8 +213,24 @@ class _Evening:
             self._every(PING_S, self._ping)
             self._every(LOOK_S, feed.look)
             self._every(SAMPLE_S, self._sample)
+            self._every(RECKON_S, self._reckon)
             await self._world.run(self.ends_at)
             composition.check_health()
+
+    def look_ahead(self, foresight: Foresight) -> None:
+        """Begin with what was learned, and have the first estimate of each order recorded."""
+
+        def witness(order_id: OrderId, told: Told) -> None:
+            if told.phase is Phase.PLACED:
+                self.recorder.estimate(
+                    order_id,
+                    low_at=instant_of(told.estimate.low_s),
+                    at=instant_of(told.estimate.at_s),
+                    high_at=instant_of(told.estimate.high_s),
+                )
+            foresight.judged(order_id, told)
+
+        self.reckoner.eta, self.reckoner.watch = foresight.eta, witness
 
     def courier_records(self) -> list[CourierRecord]:
         """Return what each courier did."""
@@ -180,10 +240,14 @@ class _Evening:
                 courier_id=courier_id,
                 shift_s=shifts[courier_id].ends_s - shifts[courier_id].starts_s,
                 busy_s=robot.doings.busy_ms / 1000,
-                driven_m=robot.doings.driven_m * self._spec.detour,
-                loaded_m=robot.doings.loaded_m * self._spec.detour,
+                driven_m=robot.doings.driven_m * self._detour,
+                loaded_m=robot.doings.loaded_m * self._detour,
                 delivered=robot.doings.delivered,
                 declined=robot.doings.declined,
+                credit=credit(
+                    robot.doings.delivered, robot.doings.busy_ms / 1000, self._policy.fairness
+                ),
+                violations=self._referee.count(courier_id),
             )
             for courier_id, robot in self._robots.items()
         ]
@@ -193,9 +257,10 @@ class _Evening:
             world=self._world,
             say=composition.say,
             policy=self._policy,
-            travel=self._travel,
+            travel=opened(self._ways),
             witness=self,
             market_id=composition.market_id,
+            roads=self._roads,
         )
 
     def _say(self, kind: str, key: str, message: Struct) -> None:
@@ -241,7 +306,9 @@ class _Evening:
     def _start_shift(self, robot: RoboCourier, ends_at: Instant) -> None:
         self._on_shift[robot.courier_id] = robot
         self._feed.join(robot.courier_id, self._world.now())
-        robot.start_shift(ends_at, self._spec.load_max)
+        now, load_max = self._world.now(), self._spec.load_max
+        self._referee.begins(robot.courier_id, now, ends_at, load_max)
+        robot.start_shift(ends_at, load_max, is_counted=True)
 
     def _end_shift(self, robot: RoboCourier) -> None:
         """Go home, or bring the last orders to their doors first."""
@@ -260,6 +327,7 @@ class _Evening:
         now = self._world.now()
         order_id, restaurant = OrderId(order.id), self._population.restaurants[order.restaurant]
         self._open[order_id] = _Open(restaurant)
+        promised_at = after(now, order.promised_s)
         self.recorder.place(
             OrderRecord(
                 order_id=order_id,
@@ -267,7 +335,7 @@ class _Evening:
                 x_m=order.dropoff.x_m,
                 y_m=order.dropoff.y_m,
                 placed_at=now,
-                promised_at=after(now, order.promised_s),
+                promised_at=promised_at,
             )
         )
         self._say(
@@ -280,6 +348,7 @@ class _Evening:
                 restaurant_id=RestaurantId(restaurant.id),
                 pickup=restaurant.point,
                 dropoff=order.dropoff,
+                promised_at=promised_at,
             ),
         )
 
@@ -314,6 +383,9 @@ class _Evening:
             self._tell(moved.at, f"{order_id} is {moved.status}: {moved.reason}")
 
     def _note_round(self, taken: RoundTaken) -> None:
+        if self.decided is not None:
+            for one in taken.decided:
+                self.decided(one)
         self.recorder.round(
             RoundRecord(
                 at=taken.at,
@@ -346,7 +418,7 @@ class _Evening:
         if talking:
             points = [one.leg.point(now) for one in talking]
             places = self._projection.to_lat_lngs(np.array([(at.x_m, at.y_m) for at in points]))
-            speed_mps = self._travel.speed_mps
+            speed_mps = self._spec.speed_kmh / 3.6
             self._feed.take(
                 [
                     Track(one.courier_id, (Ping(lat, lng, speed_mps * one.is_driving(now), now),))
@@ -356,6 +428,13 @@ class _Evening:
             )
         if self._show is not None and self._show.is_due():
             self._show.watch(self._scene(now, self._show.speed(now)))
+
+    def _reckon(self, now: Instant) -> None:
+        """Count what there is to do, and warn the customers of orders that will be late."""
+        del now
+        self.reckoner.count()
+        for order_id in self.reckoner.followed():
+            self.reckoner.look(order_id)
 
     def _sample(self, now: Instant) -> None:
         robots = self._on_shift.values()
@@ -383,12 +462,16 @@ class _Evening:
 
     def moves(self, courier: CourierId, restaurant: RestaurantId, at: Instant) -> None:
         """See a courier set out; his feed has said it already."""
+        del restaurant
+        self._referee.sets_out(courier, at)
 
     def collects(self, courier: CourierId, orders: tuple[OrderId, ...], at: Instant) -> None:
         """See a courier collect; the customers are told."""
+        self._referee.collects(courier, orders, at)
 
     def delivers(self, courier: CourierId, order: OrderId, at: Instant) -> None:
         """See a courier deliver; the customer is told."""
+        self._referee.delivers(courier, order, at)
 
 
 _ENDED = {OrderStatus.REJECTED: Outcome.REJECTED, OrderStatus.CANCELED: Outcome.CANCELED}

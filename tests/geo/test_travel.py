@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo.point import Floats, Point
-from geo.travel import HOURS, LEGS_MAX, Calibrated, Leg, StraightLine, TravelTimes
+from geo.point import Floats, LatLng, Point
+from geo.travel import (
+    HOURS,
+    LEGS_MAX,
+    Calibrated,
+    CalibratedPace,
+    Leg,
+    OnStreets,
+    Ride,
+    StraightLine,
+    TravelTimes,
+    paced,
+)
 
 metres = st.floats(-20_000, 20_000)
 points = st.builds(Point, metres, metres)
@@ -234,3 +245,52 @@ def test_both_providers_answer_what_the_planner_asks() -> None:
 
     for travel in providers:
         assert travel.seconds(Point(0.0, 0.0), Point(0.0, 10.0)) == 2.0
+
+
+def after_rides(paces: list[float], hour: int = 12) -> CalibratedPace:
+    """Return what is known after rides of five minutes by the map that took so many times that."""
+    known = CalibratedPace()
+    for pace in paces:
+        known = known.learned(Ride(expected_s=300.0, took_s=300.0 * pace, hour=hour))
+    return known
+
+
+def test_the_pace_of_an_hour_is_learned_from_its_rides() -> None:
+    known = after_rides([1.4] * 200, hour=18)
+
+    assert known.during(18) == pytest.approx(1.4, abs=0.04)
+    assert 1.2 < known.during(4) < known.during(18)
+
+
+def test_a_few_rides_change_the_pace_a_little() -> None:
+    assert 1.0 < after_rides([2.0]).during(12) < 1.1
+    assert CalibratedPace().during(12) == 1.0
+
+
+def test_rides_that_cannot_be_true_are_counted_and_ignored() -> None:
+    odd = [0.0, 0.1, 9.0, float("nan"), float("inf"), -1.0]
+
+    known = after_rides(odd)
+
+    assert known.ignored == len(odd)
+    assert known.during(12) == 1.0
+    short = known.learned(Ride(expected_s=5.0, took_s=5.0, hour=12))
+    assert short.ignored == len(odd) + 1
+
+
+def test_what_paces_are_remembered_is_bounded() -> None:
+    known = after_rides([1.1] * (LEGS_MAX + 50))
+
+    assert len(known.paces[12]) == LEGS_MAX
+    assert known.legs[12] == LEGS_MAX + 50
+
+
+def test_ways_at_a_pace_take_as_many_times_as_long() -> None:
+    line = StraightLine(speed_mps=6.0, detour=1.2)
+    streets = OnStreets(folder="f", vehicle="car", centre=LatLng(1.0, 2.0), pace=1.1)
+
+    slow_line, slow_streets = paced(line, 1.5), paced(streets, 2.0)
+
+    assert slow_line == StraightLine(speed_mps=4.0, detour=1.2)
+    assert isinstance(slow_streets, OnStreets)
+    assert slow_streets.pace == pytest.approx(2.2)

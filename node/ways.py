@@ -1,0 +1,56 @@
+"""How couriers of one market get about at present: its streets, those closed now, and the pace.
+
+Before each round the legs that couriers have finished since the last one are looked at, and teach
+how many times as long as the map says ways take in this hour; so the planner's times follow the
+weather and the traffic. What was learned is lost with the shard and learned again within the hour.
+Everything here runs beside the event loop, and for one round of a market at a time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dispatch.courier import Courier
+from dispatch.ids import Instant
+from dispatch.matching.rides import finished_rides, hour_of
+from geo.travel import CalibratedPace, OnStreets, Open, Ways, paced
+from geo.zone import Outline
+from streets.soon import STAND_IN
+from streets.travel import closing, opened
+
+PACE_DIGITS = 2
+"""A pace is told so exactly, so that one ride more does not change every time."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PresentWays:
+    """A market's ways, as they are now."""
+
+    usual: Ways
+    learns: bool = True
+    opened: Open = opened
+    known: CalibratedPace = field(default_factory=CalibratedPace)
+    _since: Instant | None = None
+
+    def at(self, now: Instant, couriers: Iterable[Courier], closed: Sequence[Outline] = ()) -> Ways:
+        """Learn from what couriers have done since the last time; return the ways of this hour.
+
+        Nobody gets through the streets that run into the `closed` areas.
+        """
+        usual = self.opened(self.usual)
+        if self.learns and self._since is not None and usual is not STAND_IN:
+            for ride in finished_rides(couriers, self._since, now, usual):
+                self.known = self.known.learned(ride)
+        self._since = now
+        return paced(self._around(tuple(closed)), self._pace(now))
+
+    def _around(self, closed: tuple[Outline, ...]) -> Ways:
+        """Return the usual ways without what is closed; streets must be open to tell what is."""
+        usual = self.usual
+        if not (closed and isinstance(usual, OnStreets)):
+            return usual
+        return usual if self.opened(usual) is STAND_IN else closing(usual, closed)
+
+    def _pace(self, now: Instant) -> float:
+        if not self.learns:
+            return 1.0
+        return round(self.known.during(hour_of(now)), PACE_DIGITS)
