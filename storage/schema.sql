@@ -378,6 +378,32 @@ create table users (
     constraint users_tenant_id_email_key UNIQUE (tenant_id, email)
 );
 
+create table zone_change (
+    zone_id text not null,
+    version bigint not null,
+    made_by text not null,
+    at timestamp with time zone not null,
+    zone jsonb not null,
+    constraint zone_change_pkey PRIMARY KEY (zone_id, version)
+);
+
+create table zones (
+    zone_id text not null,
+    tenant_id text not null,
+    market_id text not null,
+    kind text not null,
+    name text not null,
+    areas jsonb not null,
+    reason text not null,
+    until timestamp with time zone,
+    version bigint not null,
+    change_id text not null,
+    created_at timestamp with time zone not null,
+    updated_at timestamp with time zone not null,
+    ended_at timestamp with time zone,
+    constraint zones_pkey PRIMARY KEY (zone_id)
+) with (fillfactor=80);
+
 comment on table api_key is 'Keys of integrators; the hint is enough of one to tell it by.';
 
 comment on table authorization_code is 'Codes of the sign-in page. One that comes twice ends the session it was good for.';
@@ -444,6 +470,10 @@ comment on table tracking_link is 'Links by which anybody who has one may follow
 
 comment on table users is 'People who can sign in: customers, couriers, restaurant staff, staff.';
 
+comment on table zone_change is 'Who made a zone what it was, version by version.';
+
+comment on table zones is 'Land with rules of its own, as tenants draw it; what has ended is kept.';
+
 alter table api_key add constraint api_key_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id);
 
 alter table authorization_code add constraint authorization_code_client_id_fkey FOREIGN KEY (client_id) REFERENCES client(client_id);
@@ -505,6 +535,8 @@ CREATE INDEX tracking_link_by_end ON tracking_link USING btree (expires_at);
 CREATE INDEX tracking_link_by_order ON tracking_link USING btree (order_id, created_at);
 
 CREATE INDEX users_by_tenant ON users USING btree (tenant_id, user_id);
+
+CREATE INDEX zones_by_tenant ON zones USING btree (tenant_id, market_id, zone_id) WHERE ended_at IS NULL;
 
 create table fact_default partition of fact default;
 
