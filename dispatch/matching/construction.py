@@ -1,61 +1,54 @@
-"""The default solver: keep the last plan, insert what is new, and look again at what was decided.
+"""The plan a round begins with: what is left of the last one, with what is new inserted.
 
 Every order placed and not picked up is in the plan of some courier, busy or idle, however many
 trips ahead. A round first drops what is over from the kept plan, then inserts the orders in none of
-the routes by regret, and then takes each order out once more, together with those closest to it in
-place and time, and inserts them anew where that makes the whole plan cheaper. The work is bounded
-by counts and not by the clock, so the same knowledge gives the same plan everywhere.
+the routes by regret: the one that would lose most by not getting its best place comes first. Alone
+it is the `insert` solver, the plan that is told when there is no time for more.
 """
 
 import numpy as np
 
+from dispatch.matching.draft import CHOICE, ROUTE, STOP, Draft
 from dispatch.matching.insertion import (
     CANDIDATES,
-    CHOICE,
-    EJECTIONS,
     GAINS,
     INSERTIONS,
-    ROUTE,
-    STOP,
-    Draft,
-    eject_each,
+    ITERATIONS,
     fill,
     settle,
     total_s,
 )
 from dispatch.matching.plan import Effort, Plan, Rows, told, warmed
 from dispatch.matching.problem import Problem, problem
-from dispatch.matching.snapshot import NOBODY, Ints, Snapshot
+from dispatch.matching.snapshot import NOBODY, Snapshot
 from dispatch.policy import Matching, Policy
 from geo.travel import TravelTimes
 
-_MS_PER_S = 1000
-
 
 def insert(known: Snapshot, kept: Plan | None, policy: Policy, travel: TravelTimes) -> Plan:
-    """Return the kept plan with new orders inserted, and improved where it was found wanting."""
+    """Return the kept plan with new orders inserted."""
     matching = policy.matching
     p = problem(known, travel, policy)
     draft = draft_of(p, warmed(kept, known), matching)
     fill(p, draft, np.flatnonzero(draft.courier == NOBODY))
-    seeds = _seeds(known, policy)
-    if len(seeds):
-        eject_each(p, draft, _blank(p, matching), seeds, matching.ejection_size)
-    return told(known, rows_of(draft), float(total_s(p, draft)), _effort(known, draft))
+    return told(known, rows_of(draft), float(total_s(p, draft)), effort_of(known, draft))
 
 
 def _blank(p: Problem, matching: Matching) -> Draft:
     couriers, orders = len(p.couriers), len(p.orders)
     longest = matching.trips_max * matching.bundle_max
+    of = np.argsort(p.orders["restaurant"], kind="stable")
     draft = Draft(
         routes=np.zeros(couriers, dtype=ROUTE),
         stops=np.zeros((couriers, longest), dtype=STOP),
         courier=np.full(orders, NOBODY),
-        tally=np.zeros(4, dtype=np.int64),
+        tally=np.zeros(5, dtype=np.int64),
         trial=np.zeros(longest + 1, dtype=STOP),
         picked=np.zeros(couriers, dtype=np.int64),
-        is_picked=np.zeros(couriers, dtype=np.bool_),
+        seen=np.zeros(couriers, dtype=np.int64),
         choices=np.zeros(orders, dtype=CHOICE),
+        first=np.searchsorted(p.orders["restaurant"][of], np.arange(len(p.near) + 1)),
+        of=of,
     )
     draft.routes["end_at"] = np.arange(couriers)
     return draft
@@ -67,41 +60,33 @@ def draft_of(p: Problem, rows: Rows, matching: Matching) -> Draft:
     for courier, trips in enumerate(rows):
         stops = [(row, place == 0) for trip in trips for place, row in enumerate(trip)]
         if 0 < len(stops) <= draft.stops.shape[1]:
-            draft.stops[courier, : len(stops)] = stops
+            draft.stops["order"][courier, : len(stops)] = [row for row, _ in stops]
+            draft.stops["opens"][courier, : len(stops)] = [opens for _, opens in stops]
             draft.routes[courier]["length"] = len(stops)
     settle(p, draft)
     return draft
-
-
-def _seeds(known: Snapshot, policy: Policy) -> Ints:
-    """Return the orders to look at again: all of them by readiness, or as many as this round may.
-
-    Where there are more than that, rounds take turns, by the instant and not by a memory.
-    """
-    seeds = np.argsort(known.ready_s, kind="stable")
-    most = policy.matching.ejections_max
-    turn = int(known.at / (policy.round_s * _MS_PER_S))
-    return np.roll(seeds, -turn * most)[:most] if len(seeds) else seeds
 
 
 def rows_of(draft: Draft) -> Rows:
     """Return a draft as trips."""
     rows: Rows = [[] for _ in draft.routes]
     for courier in np.flatnonzero(draft.routes["length"]).tolist():
-        for order, opens in draft.stops[courier, : draft.routes[courier]["length"]].tolist():
+        length = int(draft.routes[courier]["length"])
+        for order, opens, *_ in draft.stops[courier, :length].tolist():
             if opens:
                 rows[courier].append([])
             rows[courier][-1].append(order)
     return rows
 
 
-def _effort(known: Snapshot, draft: Draft) -> Effort:
+def effort_of(known: Snapshot, draft: Draft) -> Effort:
+    """Return what was looked at for a draft."""
     tally = draft.tally.tolist()
     return Effort(
         orders=len(known.order_ids),
         couriers=len(known.courier_ids),
         candidates=tally[CANDIDATES],
         insertions=tally[INSERTIONS],
-        ejections=tally[EJECTIONS],
+        iterations=tally[ITERATIONS],
         gains=tally[GAINS],
     )

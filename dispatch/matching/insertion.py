@@ -1,23 +1,22 @@
-"""The inner loops of a round, compiled: what a route costs, and where an order fits best.
+"""The inner loops of a round, compiled: what a route costs, where an order fits best, the search.
 
 A route is a row of stops in the order of their drop-offs, each marked if it opens a new trip; the
 pickup before a marked one is implied. An order can enter a route as a trip of its own before any
 trip or behind the last, or join a trip of its restaurant at any place. Each entry is priced by
-walking the whole route, so nothing is approximated. `schedule` says the same in plain Python and
-referees this module in the tests; with NUMBA_DISABLE_JIT=1 in the environment the code below runs
-uncompiled, a hundred times slower and with the same results.
+walking the route from where it changes, so nothing is approximated. `schedule` says the same in
+plain Python and referees this module in the tests; with NUMBA_DISABLE_JIT=1 in the environment the
+code below runs uncompiled, a hundred times slower and with the same results.
 
 It is one file because of the compiler's cache (see `compiled`). The functions change the arrays of
-a `Draft` and nothing else.
+a `Draft` and of a search's `Bench` and nothing else.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from dispatch.matching.compiled import compiled, inlined
+from dispatch.matching.draft import Bench, Draft
 from dispatch.matching.problem import Problem, Records
-from dispatch.matching.snapshot import NOBODY, Bools, Ints
+from dispatch.matching.snapshot import NOBODY, Ints
 
 ALONE = 0
 """The order becomes a trip of its own."""
@@ -26,86 +25,62 @@ FIRST = 1
 LATER = 2
 """The order joins the trip of the drop-off before it."""
 
-CANDIDATES, INSERTIONS, EJECTIONS, GAINS = 0, 1, 2, 3
-"""The places of the counters in a draft's tally."""
+CANDIDATES, INSERTIONS, ITERATIONS, GAINS, STAMP = 0, 1, 2, 3, 4
+"""The places of the counters in a draft's tally; the last only tells one look from the next."""
+
+LOOKING, NOTING = 0, 1
+"""What a walk along a route is for."""
 
 GAIN_S_MIN = 1e-6
 """A plan must be so much cheaper to be better; less may be the rounding of sums."""
-
-STOP = np.dtype([("order", np.int32), ("opens", np.int32)])
-
-ROUTE = np.dtype(
-    [
-        ("length", np.int64),
-        ("cost_s", np.float64),
-        ("end_s", np.float64),
-        ("end_at", np.int64),
-    ]
-)
-"""A route's stops, what it costs, and when and at which origin the courier is through with it."""
-
-CHOICE = np.dtype(
-    [
-        ("order", np.int64),
-        ("courier", np.int64),
-        ("at", np.int64),
-        ("kind", np.int64),
-        ("added_s", np.float64),
-        ("second_s", np.float64),
-        ("is_stale", np.int64),
-    ]
-)
-"""Where an order fits best, what it adds there, and what it would add with another courier."""
-
-
-class Draft(NamedTuple):
-    """A plan in the making. L is the longest that a route can get."""
-
-    routes: Records
-    """(C,)"""
-    stops: Records
-    """(C, L)"""
-    courier: Ints
-    """(N,) who has the order, or NOBODY."""
-    tally: Ints
-    """(4,) what has been looked at so far."""
-    trial: Records
-    """(L + 1,) the route being priced."""
-    picked: Ints
-    """(C,) the candidates found for the order in hand."""
-    is_picked: Bools
-    """(C,) all False between two searches for candidates."""
-    choices: Records
-    """(N,) of the orders waiting to be inserted."""
+SLACK_S = 120.0
+"""How far times that were rounded up may contradict each other on a way by way of somebody."""
 
 
 @inlined
-def price(  # noqa: C901 (one walk, which a call per trip would make slow)
-    p: Problem, courier: int, stops: Records, length: int
+def walk(  # noqa: PLR0913, PLR0917, C901 (one walk, which a call per trip would make slow)
+    p: Problem,
+    courier: int,
+    stops: Records,
+    start: int,
+    length: int,
+    clock_s: float,
+    run_s: float,
+    before: Records,
+    limit_s: float,
+    notes: int,
 ) -> tuple[float, float]:
-    """Return a route's cost and the time it ends, both inf when it breaks a limit."""
+    """Return the cost of a route but for its end, and the time it ends.
+
+    The walk begins at the trip that `start` opens, with the time and the cost of what is before
+    it. Both are inf when the route breaks a limit. A walk that only looks is along the stops of
+    `before` with one more among them, and is given up, with inf, when it is dearer by `limit_s`
+    than that was up to the same trip. Else the walk notes times and costs at the stops.
+    """
     who = p.couriers[courier]
-    off_s = who["off_s"]
-    clock_s: float = who["free_s"]
-    origin = courier
-    delay_s = 0.0
-    work_s = 0.0
-    trips = 0
-    start = 0
+    off_s = float(who["off_s"])
+    origin, begin = courier, start
+    if start > 0:
+        origin = p.couriers.shape[0] + stops[start - 1]["order"]
     while start < length:
-        order = p.orders[int(stops[start]["order"])]
+        order = p.orders[stops[start]["order"]]
         restaurant = order["restaurant"]
-        ready_s = order["ready_s"]
+        ready_s = float(order["ready_s"])
         load = order["size"]
         stop = start + 1
         while stop < length and not stops[stop]["opens"]:
-            other = p.orders[int(stops[stop]["order"])]
-            ready_s = max(ready_s, other["ready_s"])
+            other = p.orders[stops[stop]["order"]]
+            ready_s = max(ready_s, float(other["ready_s"]))
             load += other["size"]
             stop += 1
-        trips += 1
-        if load > who["capacity"] or trips > p.trips_max or stop - start > p.bundle_max:
+        if load > who["capacity"] or stop - start > p.bundle_max:
             return np.inf, np.inf
+        if notes:
+            stops[start]["clock_s"] = clock_s
+            stops[start]["run_s"] = run_s
+        elif start > begin and run_s - before[start - 1]["run_s"] > limit_s:
+            return np.inf, np.inf
+        work_s = 0.0
         if start > 0 or who["bound"] != restaurant:
             leg_s = float(p.to_restaurant[origin, restaurant])
             clock_s = max(clock_s, 0.0) + leg_s
@@ -115,28 +90,33 @@ def price(  # noqa: C901 (one walk, which a call per trip would make slow)
             return np.inf, np.inf
         clock_s = picked_up_s + p.pickup_s / 2
         work_s += p.pickup_s / 2 + min(clock_s, off_s) - picked_up_s
-        leg_s = order["first_leg_s"]
+        leg_s = float(order["first_leg_s"])
         for k in range(start, stop):
-            order = p.orders[int(stops[k]["order"])]
+            order = p.orders[stops[k]["order"]]
             if k > start:
                 leg_s = float(p.between_dropoffs[stops[k - 1]["order"], stops[k]["order"]])
             leave_s = clock_s + leg_s + p.dropoff_s
-            late_s = leave_s - p.dropoff_s / 2 - order["earliest_s"]
-            delay_s += late_s + late_s * late_s * p.ageing_per_s
+            late_s = leave_s - p.dropoff_s / 2 - float(order["earliest_s"])
+            run_s += late_s + late_s * late_s * p.ageing_per_s + float(who["order_price_s"])
             if order["held_by"] not in (NOBODY, courier):
-                delay_s += p.switch_price_s
+                run_s += p.switch_price_s
             work_s += max(0.0, min(leave_s, off_s) - clock_s)
             clock_s = leave_s
         if stop - start > 1 and clock_s - p.dropoff_s / 2 - picked_up_s > p.bag_s_max:
             return np.inf, np.inf
+        run_s += p.work_price * work_s
         origin = p.couriers.shape[0] + stops[stop - 1]["order"]
         start = stop
-    onward_s = who["onward_s"]
-    if length > 0:
-        onward_s = p.orders[stops[length - 1]["order"]]["onward_s"]
-    end_s = p.end_price * (onward_s - who["onward_s"])
-    fair_s = who["order_price_s"] * length
-    return delay_s + p.work_price * work_s + end_s + fair_s, clock_s
+    return run_s, clock_s
+
+
+@inlined
+def end_price_s(p: Problem, courier: int, stops: Records, length: int) -> float:
+    """Return what the place costs where a route ends."""
+    if length == 0:
+        return 0.0
+    here_s = p.couriers[courier]["onward_s"]
+    return p.end_price * (p.orders[stops[length - 1]["order"]]["onward_s"] - here_s)
 
 
 @inlined
@@ -151,43 +131,107 @@ def enter(stops: Records, length: int, order: int, at: int, kind: int) -> None:
         stops[at + 1]["opens"] = False
 
 
-@compiled
-def best_slot(p: Problem, d: Draft, courier: int, order: int) -> tuple[float, int, int]:
-    """Return the least cost that `order` adds, the place and the kind; inf if it fits nowhere."""
-    best_s, best_at, best_kind = np.inf, 0, ALONE
-    stops, length = d.stops[courier], d.routes[courier]["length"]
+@inlined
+def _there_s(p: Problem, d: Draft, courier: int, at: int, restaurant: int) -> float:
+    """Return when a courier is at a restaurant if he sets out for it at that place of his route."""
+    route, stops = d.routes[courier], d.stops[courier]
+    clock_s: float = stops[at]["clock_s"] if at < route["length"] else route["end_s"]
+    origin = courier if at == 0 else p.couriers.shape[0] + stops[at - 1]["order"]
+    if at == 0 and p.couriers[courier]["bound"] == restaurant:
+        return clock_s
+    return max(clock_s, 0.0) + p.to_restaurant[origin, restaurant]
+
+
+@inlined
+def best_slot(  # noqa: C901, PLR0912 (one walk along the route)
+    p: Problem, d: Draft, courier: int, order: int, most_s: float
+) -> tuple[float, int, int]:
+    """Return the least cost that `order` adds, the place and the kind.
+
+    The cost is inf where the order fits nowhere, or nowhere for less than `most_s`.
+    """
+    best_s, best_at, best_kind = most_s, NOBODY, ALONE
+    stops, route, trial = d.stops[courier], d.routes[courier], d.trial
+    length = route["length"]
     restaurant = p.orders[order]["restaurant"]
     if p.barred[order, courier] or length >= stops.shape[0]:
-        return best_s, best_at, best_kind
+        return np.inf, best_at, best_kind
+    fair_s = min(0.0, p.couriers[courier]["order_price_s"]) * (length + 1)
+    fair_s -= p.end_price * p.onward_span_s
+    slack_s = SLACK_S - fair_s
+    handed_s = p.pickup_s / 2 - p.orders[order]["ready_s"]
+    for k in range(length):
+        trial[k + 1]["order"] = stops[k]["order"]
+        trial[k + 1]["opens"] = stops[k]["opens"]
+    start = 0
     for at in range(length + 1):
+        if at > 0:
+            trial[at - 1]["order"] = stops[at - 1]["order"]
+            trial[at - 1]["opens"] = stops[at - 1]["opens"]
+        trial[at]["order"] = order
         is_border = at == length or stops[at]["opens"]
         for kind in range(ALONE, LATER + 1):
             neighbour = at if kind == FIRST else at - 1
             if kind != LATER and not is_border:
                 continue
+            if kind == ALONE and route["trips"] >= p.trips_max:
+                continue
             if kind != ALONE and not 0 <= neighbour < length:
                 continue
             if kind != ALONE and p.orders[stops[neighbour]["order"]]["restaurant"] != restaurant:
                 continue
-            for k in range(length):
-                d.trial[k]["order"] = stops[k]["order"]
-                d.trial[k]["opens"] = stops[k]["opens"]
-            enter(d.trial, length, order, at, kind)
-            added_s = price(p, courier, d.trial, length + 1)[0] - d.routes[courier]["cost_s"]
+            begin = start if kind == LATER else at
+            trial[at]["opens"] = kind != LATER
+            if at < length:
+                trial[at + 1]["opens"] = False if kind == FIRST else stops[at]["opens"]
+            clock_s, run_s = route["end_s"], route["run_s"]
+            if begin < length:
+                clock_s, run_s = stops[begin]["clock_s"], stops[begin]["run_s"]
+            if kind == ALONE:
+                there_s = _there_s(p, d, courier, at, restaurant)
+                if there_s + handed_s + fair_s >= best_s:
+                    continue
+            run_s, _ = walk(
+                p,
+                courier,
+                trial,
+                begin,
+                length + 1,
+                clock_s,
+                run_s,
+                stops,
+                best_s + slack_s,
+                LOOKING,
+            )
             d.tally[INSERTIONS] += 1
+            added_s = run_s + end_price_s(p, courier, trial, length + 1) - route["cost_s"]
             if added_s < best_s:
                 best_s, best_at, best_kind = added_s, at, kind
+        if at < length:
+            trial[at + 1]["opens"] = stops[at]["opens"]
+            if stops[at]["opens"]:
+                start = at
+    if best_at == NOBODY:
+        best_s = np.inf
     return best_s, best_at, best_kind
 
 
-@compiled
+@inlined
 def refresh(p: Problem, d: Draft, courier: int) -> None:
     """Price a courier's route anew after it changed."""
     route, stops = d.routes[courier], d.stops[courier]
     length = route["length"]
-    cost_s, end_s = price(p, courier, stops, length)
-    route["cost_s"] = cost_s
-    route["end_s"] = max(end_s, 0.0)
+    free_s = p.couriers[courier]["free_s"]
+    run_s, end_s = walk(p, courier, stops, 0, length, free_s, 0.0, stops, np.inf, NOTING)
+    trips = 0
+    for k in range(length):
+        trips += stops[k]["opens"]
+    if trips > p.trips_max:
+        run_s = np.inf
+    route["trips"] = trips
+    route["run_s"] = run_s
+    route["cost_s"] = run_s + end_price_s(p, courier, stops, length)
+    route["end_s"] = end_s
     route["end_at"] = courier
     if length > 0:
         route["end_at"] = p.couriers.shape[0] + stops[length - 1]["order"]
@@ -205,7 +249,7 @@ def settle(p: Problem, d: Draft) -> None:
             d.courier[d.stops[courier, k]["order"]] = courier
 
 
-@compiled
+@inlined
 def put(p: Problem, d: Draft, courier: int, order: int, at: int, kind: int) -> None:
     """Put `order` into a courier's route as `best_slot` said."""
     enter(d.stops[courier], d.routes[courier]["length"], order, at, kind)
@@ -214,7 +258,7 @@ def put(p: Problem, d: Draft, courier: int, order: int, at: int, kind: int) -> N
     refresh(p, d, courier)
 
 
-@compiled
+@inlined
 def take_out(p: Problem, d: Draft, order: int) -> None:
     """Take `order` out of the route it is in, if any; the rest of its trip stays together."""
     courier = d.courier[order]
@@ -236,11 +280,13 @@ def take_out(p: Problem, d: Draft, order: int) -> None:
 
 
 @inlined
-def _soonest_after(p: Problem, d: Draft, restaurant: int, soonest: Ints) -> None:
+def soonest_after(p: Problem, d: Draft, restaurant: int, soonest: Ints) -> None:
     """Fill `soonest` with the busy couriers who would be there first after all they have to do."""
     room = soonest.shape[0]
-    arrival_s = np.full(room, np.inf)
     soonest[:] = NOBODY
+    if room == 0:
+        return
+    arrival_s = np.full(room, np.inf)
     for courier in range(p.couriers.shape[0]):
         route = d.routes[courier]
         if route["length"] == 0:
@@ -255,39 +301,44 @@ def _soonest_after(p: Problem, d: Draft, restaurant: int, soonest: Ints) -> None
         arrival_s[k], soonest[k] = there_s, courier
 
 
-@compiled
-def find_candidates(p: Problem, d: Draft, order: int) -> int:
+@inlined
+def _pick(p: Problem, d: Draft, order: int, courier: int, count: int) -> int:
+    """Add a courier to those picked for `order` if he can be asked and is not there yet."""
+    if courier == NOBODY or d.seen[courier] == d.tally[STAMP] or p.barred[order, courier]:
+        return count
+    if p.reach_s[p.orders[order]["restaurant"], courier] == np.inf:
+        return count
+    d.seen[courier] = d.tally[STAMP]
+    d.picked[count] = courier
+    return count + 1
+
+
+@inlined
+def find_candidates(p: Problem, d: Draft, order: int, after: Ints) -> int:
     """Fill `d.picked` with couriers worth pricing for `order`, and return their number.
 
-    They are everyone already serving its restaurant, the first to arrive as of now, and the first
-    to arrive once they are through with their present routes.
+    They are everyone already serving its restaurant, the first to arrive as of now, and those
+    `after` who arrive first once they are through with their present routes.
     """
     restaurant = p.orders[order]["restaurant"]
-    orders, near = p.orders.shape[0], p.near.shape[1]
-    after = np.full(p.after_max, NOBODY)
-    if p.after_max > 0:
-        _soonest_after(p, d, restaurant, after)
+    d.tally[STAMP] += 1
     count = 0
-    for k in range(orders + near + p.after_max):
-        if k >= orders + near:
-            courier = after[k - orders - near]
-        elif k >= orders:
-            courier = p.near[restaurant, k - orders]
-        elif p.orders[k]["restaurant"] == restaurant:
-            courier = d.courier[k]
-        else:
-            continue
-        if courier == NOBODY or d.is_picked[courier] or p.barred[order, courier]:
-            continue
-        if p.reach_s[restaurant, courier] == np.inf:
-            continue
-        d.is_picked[courier] = True
-        d.picked[count] = courier
-        count += 1
-    for k in range(count):
-        d.is_picked[d.picked[k]] = False
+    for k in range(d.first[restaurant], d.first[restaurant + 1]):
+        count = _pick(p, d, order, int(d.courier[d.of[k]]), count)
+    for k in range(p.near.shape[1]):
+        count = _pick(p, d, order, p.near[restaurant, k], count)
+    for k in range(after.shape[0]):
+        count = _pick(p, d, order, after[k], count)
     d.tally[CANDIDATES] += count
     return count
+
+
+@inlined
+def least_s(p: Problem, order: int, courier: int) -> float:
+    """Return what `order` adds at least with a courier: he cannot be there before he can."""
+    late_s = p.reach_s[p.orders[order]["restaurant"], courier] - p.orders[order]["ready_s"]
+    fair_s = min(0.0, p.couriers[courier]["order_price_s"])
+    return late_s + p.pickup_s / 2 + fair_s - p.end_price * p.onward_span_s
 
 
 @compiled
@@ -298,19 +349,18 @@ def choose(p: Problem, d: Draft, choice: np.void) -> None:
     choice["added_s"] = np.inf
     choice["second_s"] = np.inf
     choice["is_stale"] = False
-    ready_s, restaurant = p.orders[order]["ready_s"], p.orders[order]["restaurant"]
-    slack_s = p.end_price * p.onward_span_s
-    for k in range(find_candidates(p, d, order)):
-        courier = d.picked[k]
-        late_s = p.reach_s[restaurant, courier] + p.pickup_s / 2 - ready_s
-        if late_s - slack_s < choice["second_s"]:
-            offer(p, d, choice, courier)
+    after = np.empty(p.after_max, dtype=np.int64)
+    soonest_after(p, d, int(p.orders[order]["restaurant"]), after)
+    for k in range(find_candidates(p, d, order, after)):
+        offer(p, d, choice, d.picked[k])
 
 
 @compiled
 def offer(p: Problem, d: Draft, choice: np.void, courier: int) -> None:
     """Note what the order of `choice` would add with `courier`, if it is the least or second."""
-    added_s, at, kind = best_slot(p, d, courier, choice["order"])
+    if least_s(p, choice["order"], courier) >= choice["second_s"]:
+        return
+    added_s, at, kind = best_slot(p, d, courier, choice["order"], choice["second_s"])
     if added_s < choice["added_s"]:
         choice["second_s"] = choice["added_s"]
         choice["added_s"] = added_s
@@ -319,6 +369,29 @@ def offer(p: Problem, d: Draft, choice: np.void, courier: int) -> None:
         choice["kind"] = kind
     elif added_s < choice["second_s"]:
         choice["second_s"] = added_s
+
+
+@compiled
+def rivals(p: Problem, d: Draft, order: int, found: Records) -> int:
+    """Fill `found` (C,) with what `order` would add with each courier who could have it.
+
+    Returns their number. The order is taken out for that, and is in no route afterwards.
+    """
+    take_out(p, d, order)
+    after = np.empty(p.after_max, dtype=np.int64)
+    soonest_after(p, d, int(p.orders[order]["restaurant"]), after)
+    count = 0
+    for k in range(find_candidates(p, d, order, after)):
+        added_s, at, kind = best_slot(p, d, d.picked[k], order, np.inf)
+        if added_s == np.inf:
+            continue
+        found[count]["order"] = order
+        found[count]["courier"] = d.picked[k]
+        found[count]["at"] = at
+        found[count]["kind"] = kind
+        found[count]["added_s"] = added_s
+        count += 1
+    return count
 
 
 @inlined
@@ -359,7 +432,7 @@ def fill(p: Problem, d: Draft, pool: Ints) -> None:
         for k in range(left - 1):
             if d.choices[k]["courier"] == courier:
                 d.choices[k]["is_stale"] = True
-            else:
+            elif not d.choices[k]["is_stale"]:
                 offer(p, d, d.choices[k], courier)
 
 
@@ -376,7 +449,7 @@ def total_s(p: Problem, d: Draft) -> float:
 
 
 @compiled
-def _copy(source: Draft, target: Draft) -> None:
+def copy(source: Draft, target: Draft) -> None:
     """Make `target` the same plan as `source`."""
     for courier in range(source.routes.shape[0]):
         target.routes[courier] = source.routes[courier]
@@ -386,42 +459,265 @@ def _copy(source: Draft, target: Draft) -> None:
         target.courier[order] = source.courier[order]
 
 
+GROUPED, TOUCHED, DONE = 0, 1, 2
+"""The places of a bench's counts."""
+
+KIN_SHARE = 0.6
+"""How likely each of the kin is taken out, the closest asked first."""
+EXCHANGES, ROUTES = 0.2, 0.1
+"""The shares of iterations that exchange trips, and that take out all a courier has to do."""
+EVEN = 0.5
+
+
 @inlined
-def _akin(p: Problem, order: int, size: int) -> Ints:
-    """Return `order` and the others closest to it in place and time of pickup."""
-    orders = p.orders.shape[0]
-    apart_s = np.empty(orders)
-    here, ready_s = p.orders[order]["restaurant"], p.orders[order]["ready_s"]
-    for other in range(orders):
-        there = p.orders[other]["restaurant"]
-        gap_s = abs(p.orders[other]["ready_s"] - ready_s)
-        apart_s[other] = gap_s + p.between_restaurants[here, there]
-    apart_s[order] = -1.0
-    group = np.empty(min(size, orders), dtype=np.int64)
-    for k in range(group.shape[0]):
-        group[k] = np.argmin(apart_s)
-        apart_s[group[k]] = np.inf
-    return group
+def _drawn(b: Bench) -> float:
+    """Return a number from [0, 1), by L'Ecuyer's two generators of 1988 combined."""
+    b.dice[0] = 40_014 * b.dice[0] % 2_147_483_563
+    b.dice[1] = 40_692 * b.dice[1] % 2_147_483_399
+    return (b.dice[0] - b.dice[1]) % 2_147_483_562 / 2_147_483_562
+
+
+@inlined
+def _below(b: Bench, count: int) -> int:
+    """Return a whole number from 0 to `count` - 1."""
+    return int(_drawn(b) * count)
 
 
 @compiled
-def eject_each(p: Problem, d: Draft, spare: Draft, seeds: Ints, size: int) -> None:
-    """Take each of `seeds` out with the orders akin to it and insert them anew, if that is cheaper.
+def find_kin(p: Problem, kin: Ints) -> None:
+    """Fill in for each order the others closest to it in place and time of pickup."""
+    orders, room = kin.shape
+    apart_s = np.empty(room)
+    for order in range(orders):
+        here, ready_s = p.orders[order]["restaurant"], p.orders[order]["ready_s"]
+        apart_s[:] = np.inf
+        for other in range(orders):
+            if other == order:
+                continue
+            gap_s = abs(p.orders[other]["ready_s"] - ready_s)
+            if gap_s >= apart_s[room - 1]:
+                continue
+            gap_s += p.between_restaurants[here, p.orders[other]["restaurant"]]
+            if gap_s >= apart_s[room - 1]:
+                continue
+            k = room - 1
+            while k > 0 and apart_s[k - 1] > gap_s:
+                apart_s[k], kin[order, k] = apart_s[k - 1], kin[order, k - 1]
+                k -= 1
+            apart_s[k], kin[order, k] = gap_s, other
 
-    `spare` is overwritten with the plan to return to.
-    """
-    before_s = total_s(p, d)
-    _copy(d, spare)
-    for seed in seeds:
-        group = _akin(p, seed, size)
-        for order in group:
-            take_out(p, d, order)
-        fill(p, d, group)
-        d.tally[EJECTIONS] += 1
-        after_s = total_s(p, d)
-        if after_s < before_s - GAIN_S_MIN:
-            d.tally[GAINS] += 1
-            before_s = after_s
-            _copy(d, spare)
+
+@inlined
+def _touch(d: Draft, b: Bench, courier: int) -> None:
+    """Keep a courier's route as it is before it changes for the first time in this iteration."""
+    if b.touched_in[courier] == b.counts[DONE]:
+        return
+    b.touched_in[courier] = b.counts[DONE]
+    place = b.counts[TOUCHED]
+    b.touched[place] = courier
+    b.kept[place] = d.routes[courier]
+    for k in range(d.routes[courier]["length"]):
+        b.kept_stops[place, k] = d.stops[courier, k]
+    b.counts[TOUCHED] += 1
+
+
+@compiled
+def _undo(d: Draft, b: Bench) -> None:
+    """Make the draft what it was before this iteration."""
+    for place in range(b.counts[TOUCHED]):
+        courier = b.touched[place]
+        for k in range(d.routes[courier]["length"]):
+            d.courier[d.stops[courier, k]["order"]] = NOBODY
+    for place in range(b.counts[TOUCHED]):
+        courier = b.touched[place]
+        d.routes[courier] = b.kept[place]
+        for k in range(b.kept[place]["length"]):
+            d.stops[courier, k] = b.kept_stops[place, k]
+            d.courier[b.kept_stops[place, k]["order"]] = courier
+
+
+@compiled
+def _change_s(p: Problem, d: Draft, b: Bench) -> float:
+    """Return by how much this iteration has made the plan dearer."""
+    change_s = 0.0
+    for place in range(b.counts[TOUCHED]):
+        change_s += float(d.routes[b.touched[place]]["cost_s"] - b.kept[place]["cost_s"])
+    for k in range(b.counts[GROUPED]):
+        order = b.group[k]
+        is_out, was_out = d.courier[order] == NOBODY, b.was_with[k] == NOBODY
+        change_s += (int(is_out) - int(was_out)) * float(p.orders[order]["leave_out_s"])
+    return change_s
+
+
+@inlined
+def _lift(p: Problem, d: Draft, b: Bench, order: int) -> None:
+    """Take an order out and into the group."""
+    courier = d.courier[order]
+    place = b.counts[GROUPED]
+    b.group[place] = order
+    b.was_with[place] = courier
+    b.counts[GROUPED] += 1
+    if courier != NOBODY:
+        _touch(d, b, courier)
+        take_out(p, d, order)
+
+
+@compiled
+def _lift_kin(p: Problem, d: Draft, b: Bench, seed: int, size: int) -> None:
+    """Take out `seed` and orders akin to it, `size` in all; closer ones more often."""
+    _lift(p, d, b, seed)
+    for k in range(b.kin.shape[1]):
+        if b.counts[GROUPED] >= size:
+            break
+        if _drawn(b) < KIN_SHARE:
+            _lift(p, d, b, b.kin[seed, k])
+
+
+@compiled
+def _lift_route(p: Problem, d: Draft, b: Bench, courier: int) -> None:
+    """Take out all that a courier has to do."""
+    _touch(d, b, courier)
+    for k in range(d.routes[courier]["length"]):
+        order = d.stops[courier, k]["order"]
+        b.group[k] = order
+        b.was_with[k] = courier
+        d.courier[order] = NOBODY
+    b.counts[GROUPED] = d.routes[courier]["length"]
+    d.routes[courier]["length"] = 0
+    refresh(p, d, courier)
+
+
+@compiled
+def _reinsert(p: Problem, d: Draft, b: Bench) -> None:
+    """Put the group back, in drawn order, each order where it costs least."""
+    for left in range(b.counts[GROUPED], 0, -1):
+        k = _below(b, left)
+        order, was_with = b.group[k], b.was_with[k]
+        b.group[k], b.was_with[k] = b.group[left - 1], b.was_with[left - 1]
+        b.group[left - 1], b.was_with[left - 1] = order, was_with
+        best_s = float(p.orders[order]["leave_out_s"])
+        best, best_at, best_kind = NOBODY, 0, ALONE
+        after = b.after[p.orders[order]["restaurant"]]
+        for place in range(find_candidates(p, d, order, after)):
+            courier = d.picked[place]
+            if least_s(p, order, courier) >= best_s:
+                continue
+            added_s, at, kind = best_slot(p, d, courier, order, best_s)
+            if added_s < best_s:
+                best_s, best, best_at, best_kind = added_s, courier, at, kind
+        if best != NOBODY:
+            _touch(d, b, best)
+            put(p, d, best, order, best_at, best_kind)
+
+
+@inlined
+def _trip_of(d: Draft, courier: int, order: int) -> tuple[int, int]:
+    """Return where the trip of an order begins and ends in its courier's route."""
+    stops, length = d.stops[courier], d.routes[courier]["length"]
+    start, at = 0, 0
+    while stops[at]["order"] != order:
+        at += 1
+        if stops[at]["opens"]:
+            start = at
+    stop = at + 1
+    while stop < length and not stops[stop]["opens"]:
+        stop += 1
+    return start, stop
+
+
+@inlined
+def _append(target: Records, length: int, source: Records, start: int, stop: int) -> int:
+    """Write some stops behind the first `length` of `target`, and return how many it has then."""
+    for k in range(start, stop):
+        target[length]["order"] = source[k]["order"]
+        target[length]["opens"] = source[k]["opens"]
+        length += 1
+    return length
+
+
+@inlined
+def _lay(p: Problem, d: Draft, b: Bench, courier: int, stops: Records, length: int) -> bool:
+    """Give a courier another route, and tell whether it keeps all limits."""
+    _touch(d, b, courier)
+    if length > d.stops.shape[1]:
+        return False
+    for k in range(length):
+        order = stops[k]["order"]
+        if p.barred[order, courier]:
+            return False
+        d.stops[courier, k] = stops[k]
+    d.routes[courier]["length"] = length
+    refresh(p, d, courier)
+    return d.routes[courier]["cost_s"] < np.inf
+
+
+@compiled
+def _exchange(p: Problem, d: Draft, b: Bench, one: int, other: int, is_tail: bool) -> bool:  # noqa: FBT001
+    """Exchange the trips of two orders between their couriers, or all from these trips on."""
+    here, there = d.courier[one], d.courier[other]
+    start, stop = _trip_of(d, here, one)
+    begin, end = _trip_of(d, there, other)
+    my_end, their_end = int(d.routes[here]["length"]), int(d.routes[there]["length"])
+    if is_tail:
+        stop, end = my_end, their_end
+    a, c = d.stops[here], d.stops[there]
+    mine, theirs = b.spare[0], b.spare[1]
+    my_length = _append(mine, 0, a, 0, start)
+    my_length = _append(mine, my_length, c, begin, end)
+    my_length = _append(mine, my_length, a, stop, my_end)
+    their_length = _append(theirs, 0, c, 0, begin)
+    their_length = _append(theirs, their_length, a, start, stop)
+    their_length = _append(theirs, their_length, c, end, their_end)
+    is_sound = _lay(p, d, b, here, mine, my_length)
+    is_sound = _lay(p, d, b, there, theirs, their_length) and is_sound
+    if is_sound:
+        for courier in (here, there):
+            for k in range(d.routes[courier]["length"]):
+                d.courier[d.stops[courier, k]["order"]] = courier
+    return is_sound
+
+
+@inlined
+def _changed(p: Problem, d: Draft, b: Bench, size: int) -> bool:
+    """Change the plan in one of the ways there are; tell whether all limits are kept."""
+    seed = _below(b, p.orders.shape[0])
+    courier = d.courier[seed]
+    kind = _drawn(b)
+    if courier == NOBODY or kind >= EXCHANGES + ROUTES:
+        _lift_kin(p, d, b, seed, 1 + _below(b, size))
+    elif kind >= EXCHANGES:
+        _lift_route(p, d, b, courier)
+    else:
+        kin = b.kin.shape[1]
+        other = b.kin[seed, _below(b, kin)] if kin else seed
+        if d.courier[other] == NOBODY or d.courier[other] == courier:
+            return False
+        return _exchange(p, d, b, seed, other, _drawn(b) < EVEN)
+    _reinsert(p, d, b)
+    return True
+
+
+@compiled
+def anneal(
+    p: Problem, d: Draft, b: Bench, size: int, hot_s: float, first: int, last: int, total: int
+) -> float:
+    """Run the iterations from `first` to `last` of `total`, and return how much cheaper it got."""
+    saved_s = 0.0
+    for restaurant in range(b.after.shape[0]):
+        soonest_after(p, d, restaurant, b.after[restaurant])
+    for iteration in range(first, last):
+        b.counts[GROUPED] = 0
+        b.counts[TOUCHED] = 0
+        b.counts[DONE] += 1
+        d.tally[ITERATIONS] += 1
+        change_s = np.inf
+        if _changed(p, d, b, size):
+            change_s = _change_s(p, d, b)
+        heat_s = hot_s * (1 - iteration / total)
+        if change_s < -heat_s * np.log(1 - _drawn(b)):
+            saved_s -= change_s
+            if change_s < -GAIN_S_MIN:
+                d.tally[GAINS] += 1
         else:
-            _copy(spare, d)
+            _undo(d, b)
+    return saved_s

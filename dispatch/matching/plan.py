@@ -32,10 +32,10 @@ class Effort(Struct, frozen=True, kw_only=True):
     """Pairs of an order and a courier that were looked at."""
     insertions: int = 0
     """Places in a courier's plan at which an order was priced."""
-    ejections: int = 0
-    """Groups of orders taken out of the plan and put back to see whether it gets better."""
+    iterations: int = 0
+    """Changes of the plan that were tried to see whether it gets better."""
     gains: int = 0
-    """Ejections that made the plan better, and were kept."""
+    """Those of them that made it better, and were kept."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):

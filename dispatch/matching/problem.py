@@ -162,7 +162,8 @@ def _reach_s(couriers: Records, to_restaurant: Floats, pickup_s: float) -> Float
     there = np.flatnonzero(couriers["bound"] != NOBODY)
     reach_s[couriers["bound"][there], there] = couriers["free_s"][there]
     soonest_s = np.maximum(reach_s + pickup_s / 2, 0.0)
-    return np.where(soonest_s <= couriers["off_s"], reach_s, np.inf)
+    # One layout whatever the number of restaurants: another would be compiled for anew.
+    return np.ascontiguousarray(np.where(soonest_s <= couriers["off_s"], reach_s, np.inf))
 
 
 @compiled

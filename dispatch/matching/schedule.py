@@ -14,6 +14,7 @@ from math import inf
 
 from msgspec import Struct
 
+from dispatch.decision import Terms
 from dispatch.ids import CourierId, OrderId, RestaurantId
 from dispatch.matching.plan import Plan, warmed
 from dispatch.matching.problem import Problem, problem
@@ -92,17 +93,30 @@ def course(p: Problem, courier: int, trips: Sequence[Rows]) -> Iterator[Times]:
 
 
 def cost_s(p: Problem, courier: int, trips: Sequence[Rows]) -> float:
-    """Return what one courier's `trips` cost; inf when they break a limit."""
-    if not trips:
-        return 0.0
+    """Return what one courier's `trips` cost, the sum of their terms; inf past a limit."""
     times = list(course(p, courier, trips))
     if len(trips) > p.trips_max or not all(_keeps_limits(p, courier, one) for one in times):
         return inf
-    end = p.orders["onward_s"][trips[-1][-1]] - p.couriers["onward_s"][courier]
-    work_s = sum(_work_s(p, courier, one) for one in times)
-    delays_s = sum(_delays_s(p, courier, one) for one in times)
-    fair_s = p.couriers["order_price_s"][courier] * sum(map(len, trips))
-    return float(delays_s + p.work_price * work_s + p.end_price * end + fair_s)
+    return terms(p, courier, times).total_s
+
+
+def terms(p: Problem, courier: int, course: Sequence[Times]) -> Terms:
+    """Return what one courier's course costs, term by term, whether it keeps the limits or not."""
+    if not course:
+        return Terms()
+    rows = [row for times in course for row in times.rows]
+    late_s = [late for times in course for late in _late_s(p, times)]
+    held_by = p.orders["held_by"][rows].tolist()
+    moved = sum(one not in {NOBODY, courier} for one in held_by)
+    end_s = p.orders["onward_s"][rows[-1]] - p.couriers["onward_s"][courier]
+    return Terms(
+        delay_s=sum(late_s),
+        ageing_s=sum(late * late for late in late_s) * p.ageing_per_s,
+        work_s=p.work_price * sum(_work_s(p, courier, times) for times in course),
+        end_s=float(p.end_price * end_s),
+        switch_s=p.switch_price_s * moved,
+        fairness_s=float(p.couriers["order_price_s"][courier]) * len(rows),
+    )
 
 
 def extensions(p: Problem, trips: Sequence[Rows], order: int) -> Iterator[list[list[int]]]:
@@ -152,14 +166,10 @@ def _until(end_s: float, off_s: float, start_s: float) -> float:
     return max(0.0, min(end_s, off_s) - start_s)
 
 
-def _delays_s(p: Problem, courier: int, times: Times) -> float:
-    total_s = 0.0
-    for row, dropped_off_s in zip(times.rows, times.dropped_off_s, strict=True):
-        late_s = dropped_off_s - float(p.orders["earliest_s"][row])
-        total_s += late_s + late_s * late_s * p.ageing_per_s
-        if p.orders["held_by"][row] not in {NOBODY, courier}:
-            total_s += p.switch_price_s
-    return total_s
+def _late_s(p: Problem, times: Times) -> list[float]:
+    """Return how much later than possible each order of a trip comes."""
+    earliest_s = p.orders["earliest_s"][list(times.rows)].tolist()
+    return [done - soonest for done, soonest in zip(times.dropped_off_s, earliest_s, strict=True)]
 
 
 def _visit(p: Problem, known: Snapshot, courier: int, times: Times) -> Visit:

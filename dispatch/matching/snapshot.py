@@ -26,13 +26,18 @@ NOBODY = -1
 
 
 class OpenOrder(Struct, frozen=True, kw_only=True):
-    """An order that somebody has yet to pick up. `ready_s` is when its food is expected."""
+    """An order that somebody has yet to pick up.
+
+    `ready_s` is when its food is expected; `said_s` when its kitchen said that it would be, None
+    when it is ready already.
+    """
 
     id: OrderId
     restaurant_id: RestaurantId
     dropoff: Place
     placed_s: float
     ready_s: float
+    said_s: float | None = None
     size: int = 1
     held_by: CourierId | None = None
     barred: tuple[CourierId, ...] = ()

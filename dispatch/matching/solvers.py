@@ -1,10 +1,14 @@
 """The ways of making a plan, by the name an operator chooses them with."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from dispatch.ids import CourierId, Instant, OrderId, RestaurantId
+from dispatch.matching import explain, reposition
 from dispatch.matching.assign import assign
 from dispatch.matching.construction import insert
+from dispatch.matching.greedy import greedy
+from dispatch.matching.improve import IsOver, improve, never
 from dispatch.matching.nearest import nearest
 from dispatch.matching.plan import Plan
 from dispatch.matching.snapshot import FreeCourier, OpenOrder, Snapshot, snapshot
@@ -14,19 +18,28 @@ from geo.travel import StraightLine, TravelTimes
 type Solver = Callable[[Snapshot, Plan | None, Policy, TravelTimes], Plan]
 """From what is known and the plan of the last round to a plan; the same for the same input."""
 
-SOLVERS: Mapping[str, Solver] = {"nearest": nearest, "assign": assign, "insert": insert}
+SOLVERS: Mapping[str, Solver] = {
+    "nearest": nearest,
+    "assign": assign,
+    "insert": insert,
+    "improve": improve,
+    "greedy": greedy,
+}
 
 
 class SolverUnknown(Exception):
     """No solver has this name."""
 
 
-def solver(name: str) -> Solver:
-    """Return the solver of that name; an unknown name raises SolverUnknown."""
+def solver(name: str, is_over: IsOver = never) -> Solver:
+    """Return the solver of that name; an unknown name raises SolverUnknown.
+
+    The one that searches stops when `is_over`; the others take the time they take.
+    """
     found = SOLVERS.get(name)
     if found is None:
         raise SolverUnknown(f"no solver is called {name!r}; choose one of {', '.join(SOLVERS)}")
-    return found
+    return partial(improve, is_over=is_over) if found is improve else found
 
 
 def warm_up() -> None:
@@ -39,3 +52,5 @@ def warm_up() -> None:
     known = snapshot(at, {RestaurantId("r"): (0, 0)}, [order], [courier])
     for solve in SOLVERS.values():
         solve(known, None, Policy(), StraightLine(speed_mps=1.0))
+    explain.warm_up()
+    reposition.warm_up()

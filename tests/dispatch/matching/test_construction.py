@@ -58,22 +58,6 @@ def test_an_order_joins_a_courier_who_waits_at_its_restaurant() -> None:
     assert told_by(plan) == {"c1": [["o1", "o2"]]}
 
 
-def test_a_kept_plan_is_undone_where_a_better_one_is_found() -> None:
-    known = street(
-        [order(1, at=0, to=50), order(2, at=1_000, to=1_050)],
-        [courier(1, at=0), courier(2, at=1_000)],
-    )
-    crossed = planned({"c1": [(1_000, [2])], "c2": [(0, [1])]})
-
-    kept_as_it_was = insert(known, crossed, matching(ejections_max=0), STREET)
-    looked_at_again = insert(known, crossed, POLICY, STREET)
-
-    assert told_by(kept_as_it_was) == {"c1": [["o2"]], "c2": [["o1"]]}
-    assert told_by(looked_at_again) == {"c1": [["o1"]], "c2": [["o2"]]}
-    assert looked_at_again.cost_s < kept_as_it_was.cost_s
-    assert looked_at_again.effort.gains > 0
-
-
 def test_a_course_that_has_become_impossible_is_planned_anew() -> None:
     known = street(
         [order(1, at=0, to=50, ready_s=900)], [courier(1, at=0, off_s=600), courier(2, at=300)]
@@ -117,7 +101,7 @@ def test_a_plan_costs_what_the_rules_say_and_tells_what_was_done_for_it() -> Non
 
         p = problem(known, STREET, POLICY)
         assert abs(plan.cost_s - plan_cost_s(p, warmed(plan, known))) < 1e-6
-        assert (plan.effort.orders, plan.effort.couriers, plan.effort.ejections) == (20, 8, 20)
+        assert (plan.effort.orders, plan.effort.couriers) == (20, 8)
         assert plan.effort.insertions > plan.effort.candidates > 20
 
 
@@ -129,20 +113,6 @@ def test_a_round_that_learns_nothing_new_makes_nothing_worse() -> None:
         second = insert(known, first, POLICY, STREET)
 
         assert second.cost_s <= first.cost_s + 1e-6
-
-
-def test_rounds_take_turns_when_there_are_more_orders_than_ejections() -> None:
-    orders = [order(0, at=0, to=50), order(1, at=1_000, to=1_050), order(2, at=9_000, to=9_000)]
-    couriers = [courier(1, at=0), courier(2, at=1_000), courier(3, at=9_000)]
-    kept = planned({"c1": [(1_000, [1])], "c2": [(0, [0])], "c3": [(9_000, [2])]})
-    policy = matching(ejections_max=1, ejection_size=1)
-
-    gains = [
-        insert(street(orders, couriers, at_s=at_s), kept, policy, STREET).effort.gains
-        for at_s in (0, 60, 120)
-    ]
-
-    assert gains == [1, 1, 0]
 
 
 def test_an_order_that_is_always_the_worst_is_taken_in_the_end() -> None:

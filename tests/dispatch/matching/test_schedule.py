@@ -3,15 +3,20 @@
 from math import inf
 
 import pytest
+from msgspec import structs
 
 from dispatch.ids import CourierId
+from dispatch.matching.construction import insert
+from dispatch.matching.plan import warmed
 from dispatch.matching.problem import problem
-from dispatch.matching.schedule import cost_s, schedule
-from dispatch.matching.snapshot import FreeCourier, OpenOrder
+from dispatch.matching.schedule import cost_s, course, schedule, terms
+from dispatch.matching.snapshot import NOBODY, FreeCourier, OpenOrder
 from dispatch.policy import Policy
+from geo.point import Point
 from tests.dispatch.matching.markets import (
     POLICY,
     STREET,
+    city,
     courier,
     matching,
     order,
@@ -113,7 +118,7 @@ def test_moving_an_order_from_who_holds_it_has_its_price() -> None:
     known = street([order(1, at=0, to=300, held_by="c2")], [courier(1, at=0), courier(2, at=0)])
     p = problem(known, STREET, matching(switch_price_s=77))
 
-    assert cost_s(p, 0, [[0]]) - cost_s(p, 1, [[0]]) == 77
+    assert cost_s(p, 0, [[0]]) - cost_s(p, 1, [[0]]) == pytest.approx(77)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +155,56 @@ def test_a_single_order_may_be_in_the_bag_for_as_long_as_its_way_takes() -> None
     known = street([order(1, at=0, to=9_000)], [courier(1, at=0)])
 
     assert cost_s(problem(known, STREET, FREE), 0, [[0]]) < inf
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_terms_of_a_plan_add_up_to_what_it_costs(seed: int) -> None:
+    known = city(seed)
+    p = problem(known, STREET, matching(switch_price_s=30.0))
+
+    for who, trips in enumerate(warmed(insert(known, None, POLICY, STREET), known)):
+        times = tuple(course(p, who, trips))
+
+        assert terms(p, who, times).total_s == cost_s(p, who, trips)
+
+
+def test_each_term_holds_what_it_is_called() -> None:
+    priced = matching(work_price=0.5, end_price=0.2, ageing_s=100, switch_price_s=77)
+    who = structs.replace(courier(1, at=0), order_price_s=-30.0)
+    known = street(
+        [order(1, at=100, to=400, held_by="c2")],
+        [who, courier(2, at=0)],
+        demand={order(1, at=100, to=0).restaurant_id: 1.0},
+    )
+    p = problem(known, STREET, priced)
+
+    found = terms(p, 0, tuple(course(p, 0, [[0]])))
+
+    assert (found.delay_s, found.ageing_s) == (160, 160**2 / 200)
+    assert found.work_s == 0.5 * (100 + 120 + 300 + 120)
+    assert found.end_s == pytest.approx(0.2 * (300 - 100))
+    assert (found.switch_s, found.fairness_s) == (77, -30)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_plan_takes_a_courier_to_be_faster_than_the_ways_are(seed: int) -> None:
+    known = city(seed)
+    places = dict(zip(known.restaurant_ids, known.restaurant_xy.tolist(), strict=True))
+    doors = dict(zip(known.order_ids, known.dropoff_xy.tolist(), strict=True))
+
+    visits = schedule(known, insert(known, None, POLICY, STREET), POLICY, STREET)
+
+    for who, theirs in visits.items():
+        row = known.courier_ids.index(who)
+        bound = int(known.bound[row])
+        here = known.free_xy[row].tolist()
+        for place, visit in enumerate(theirs):
+            there = places[visit.restaurant_id]
+            is_there = place == 0 and bound != NOBODY and here == there
+            ride_s = visit.arrival_s - visit.leave_s
+            assert is_there or ride_s >= STREET.seconds(Point(*here), Point(*there)) - 1e-6
+            left_s, here = visit.pickup_s + POLICY.pickup_s / 2, there
+            for order_id, at_s in zip(visit.order_ids, visit.dropoff_s, strict=True):
+                way_s = STREET.seconds(Point(*here), Point(*doors[order_id]))
+                assert at_s >= left_s + way_s + POLICY.dropoff_s / 2 - 1e-6
+                left_s, here = at_s + POLICY.dropoff_s / 2, doors[order_id]

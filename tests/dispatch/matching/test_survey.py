@@ -6,9 +6,12 @@ from msgspec import structs
 
 from dispatch.courier import Courier, Heading, Stage
 from dispatch.ids import CourierId, RestaurantId
+from dispatch.matching.demand import Asked
+from dispatch.matching.kitchens import Cooked
 from dispatch.matching.survey import Survey, survey
-from dispatch.order import Accept, Order
-from dispatch.policy import Policy
+from dispatch.order import Accept, MarkReady, Order
+from dispatch.policy import Policy, Repositioning
+from dispatch.work import Work
 from geo.point import Point
 from geo.travel import StraightLine
 from tests.dispatch.builders import (
@@ -16,6 +19,7 @@ from tests.dispatch.builders import (
     DOOR,
     KITCHEN,
     NOW,
+    OTHER_COURIER,
     RESTAURANT,
     SQUARE,
     a_courier,
@@ -35,6 +39,7 @@ def surveyed(
     *states: Order | Courier,
     sightings: Mapping[CourierId, Point] | None = None,
     restaurants: Mapping[RestaurantId, Point] | None = None,
+    policy: Policy = POLICY,
 ) -> Survey:
     """Return the survey of these states, a minute after the tests' now."""
     return survey(
@@ -42,7 +47,7 @@ def surveyed(
         [state for state in states if isinstance(state, Courier)],
         {RESTAURANT: KITCHEN} if restaurants is None else restaurants,
         later(60),
-        POLICY,
+        policy,
         TRAVEL,
         sightings or {},
         since=NOW,
@@ -102,3 +107,99 @@ def test_food_that_is_late_is_not_expected_in_the_past() -> None:
     [order] = surveyed(late, a_courier()).orders
 
     assert order.ready_s == 0.0
+
+
+def test_a_kitchens_word_goes_with_an_order_until_its_food_is_ready() -> None:
+    cooking = an_order(Accept(later(300)))
+    ready = an_order(Accept(later(300)), MarkReady())
+
+    assert surveyed(cooking).orders[0].said_s == 240
+    assert surveyed(ready).orders[0].said_s is None
+
+
+def test_orders_that_became_ready_since_the_last_round_tell_how_far_off_the_word_was() -> None:
+    before = an_order(Accept(later(300)), MarkReady())
+    ready = structs.replace(before, ready_at=later(30))
+    cooking = an_order(Accept(later(30)))
+
+    assert surveyed(ready, before, cooking).cooked == (
+        Cooked(RESTAURANT, (later(30) - ready.placed_at) / 1_000, -270.0),
+    )
+
+
+def counting(courier_id: CourierId = COURIER, **changes: object) -> Courier:
+    """A courier an hour into his shift, all of it at work, three orders delivered."""
+    began = later(60 - 3_600)
+    work = Work(since=began, turned_at=began, stretch_at=began, is_working=True, delivered=3)
+    counted = structs.replace(a_courier(), courier_id=courier_id, ends_at=later(36_000))
+    return structs.replace(counted, work=structs.replace(work, **changes))
+
+
+def test_who_has_brought_more_is_dearer_for_the_next_order() -> None:
+    couriers = surveyed(counting(), counting(OTHER_COURIER, delivered=0)).couriers
+
+    prices_s = {one.id: one.order_price_s for one in couriers}
+    assert prices_s[COURIER] > 0 > prices_s[OTHER_COURIER]
+
+
+def test_whose_work_is_not_counted_has_no_price_and_no_limit_but_his_shift() -> None:
+    (one,) = surveyed(structs.replace(a_courier(), ends_at=later(360_000))).couriers
+
+    assert one.order_price_s == 0
+    assert one.off_s == 360_000 - 60
+
+
+def test_a_courier_picks_nothing_up_after_his_stretch_without_a_rest() -> None:
+    (one,) = surveyed(counting()).couriers
+
+    assert one.off_s == POLICY.safety.stretch_s_max - 3_600
+
+
+def test_a_courier_past_his_stretch_is_free_when_he_has_rested() -> None:
+    long_ago = later(60 - POLICY.safety.stretch_s_max - 300)
+    resting = counting(
+        since=long_ago, stretch_at=long_ago, is_working=False, turned_at=later(60 - 100)
+    )
+
+    (one,) = surveyed(resting).couriers
+
+    assert one.free_s == POLICY.safety.rest_s - 100
+
+
+def test_a_courier_past_the_longest_shift_gets_nothing_more() -> None:
+    (one,) = surveyed(counting(since=later(60 - POLICY.safety.shift_s_max - 1))).couriers
+
+    assert one.off_s < 0
+
+
+def _advised() -> Courier:
+    heading = Heading(
+        restaurant_id=RESTAURANT, point=KITCHEN, origin=DOOR, departed_at=NOW, is_advised=True
+    )
+    return structs.replace(a_courier(), point=DOOR, heading=heading)
+
+
+def test_who_is_on_his_way_to_wait_somewhere_is_free_where_he_was_seen() -> None:
+    found = surveyed(_advised(), sightings={COURIER: SQUARE})
+
+    [row] = found.couriers
+    assert (row.place, row.free_s, row.bound) == ((SQUARE.x_m, SQUARE.y_m), 0.0, None)
+    assert found.advised == {COURIER: RESTAURANT}
+
+
+def test_where_advice_binds_he_is_free_when_he_has_got_there() -> None:
+    binding = POLICY.evolve(repositioning=Repositioning(binds=True))
+
+    found = surveyed(_advised(), policy=binding)
+
+    [row] = found.couriers
+    assert (row.place, row.bound) == ((KITCHEN.x_m, KITCHEN.y_m), RESTAURANT)
+    assert row.free_s == 1_000.0 / 10.0 - 60.0
+    assert found.advised == {}
+
+
+def test_an_order_that_came_up_tells_how_soon_its_food_was_to_be_ready() -> None:
+    before, since = an_order(Accept(later(900))), an_order(Accept(later(900)), now=later(30))
+
+    assert surveyed(since).asked == (Asked(RESTAURANT, 870.0),)
+    assert surveyed(before).asked == ()

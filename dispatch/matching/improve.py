@@ -1,0 +1,120 @@
+"""The default solver: the kept plan with new orders inserted, then searched for a better one.
+
+The search is a large neighbourhood search on whole routes. An iteration takes a few related orders
+out of the plan, or all that one courier has to do, and puts them back in drawn order, each where it
+costs least; or two couriers exchange trips, or all they have from a trip on. What became cheaper is
+kept; what became dearer is kept now and then, by a temperature that falls to nothing while the
+round lasts, and is undone otherwise. A low temperature is enough, and more does harm: it starts
+from a plan that is good already, because it was the last round's.
+
+The work is counted in iterations and the dice are thrown from a seed, so the same knowledge gives
+the same plan everywhere. A clock may only end it early (`is_over`, asked between chunks); whoever
+lends one says so in the record. The plan handed back is the cheapest that stood at the end of a
+chunk, and never dearer than the one it began with.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dispatch.matching.construction import draft_of, effort_of, rows_of
+from dispatch.matching.draft import ROUTE, STOP, Bench, Draft
+from dispatch.matching.insertion import GAIN_S_MIN, anneal, copy, fill, find_kin, total_s
+from dispatch.matching.plan import Plan, told, warmed
+from dispatch.matching.problem import Problem, problem
+from dispatch.matching.snapshot import NOBODY, Snapshot
+from dispatch.policy import Matching, Policy
+from geo.travel import TravelTimes
+
+type IsOver = Callable[[], bool]
+"""Whether the time for a round is over; asked often."""
+
+KIN_MAX = 12
+"""Orders that are remembered as closest to each."""
+CHUNK = 256
+"""Iterations between two looks at the clock: about ten milliseconds of the largest markets."""
+
+_MS_PER_S = 1_000
+_DICE = (2_147_483_562, 2_147_483_398)
+"""How many places the generators of the dice have."""
+
+
+def never() -> bool:
+    """Tell that there is time: the search ends with its iterations."""
+    return False
+
+
+def improve(
+    known: Snapshot,
+    kept: Plan | None,
+    policy: Policy,
+    travel: TravelTimes,
+    is_over: IsOver = never,
+) -> Plan:
+    """Return the kept plan with new orders inserted, and what a search made of it."""
+    matching = policy.matching
+    p = problem(known, travel, policy)
+    draft = draft_of(p, warmed(kept, known), matching)
+    fill(p, draft, np.flatnonzero(draft.courier == NOBODY))
+    search(p, draft, matching, seed=known.at // _MS_PER_S, is_over=is_over)
+    return told(known, rows_of(draft), float(total_s(p, draft)), effort_of(known, draft))
+
+
+def search(
+    p: Problem,
+    draft: Draft,
+    matching: Matching,
+    *,
+    seed: int,
+    iterations: int | None = None,
+    is_over: IsOver = never,
+) -> int:
+    """Improve `draft`, and return after how many iterations of those it was to have.
+
+    Those are as many as `matching` gives a round of this size, unless it is told otherwise.
+    """
+    if iterations is None:
+        iterations = int(matching.iterations_min + matching.iterations_per_order * len(p.orders))
+    if not len(p.orders) or not len(p.couriers):
+        return 0
+    bench, best = bench_of(p, draft, seed), copied(draft)
+    cost_s = best_s = total_s(p, draft)
+    done = 0
+    while done < iterations and not is_over():
+        last = min(done + CHUNK, iterations)
+        heat_s = matching.temperature_s
+        cost_s -= anneal(p, draft, bench, matching.removed_max, heat_s, done, last, iterations)
+        done = last
+        if cost_s < best_s - GAIN_S_MIN:
+            best_s = cost_s
+            copy(draft, best)
+    if best_s < cost_s - GAIN_S_MIN:
+        copy(best, draft)
+    return done
+
+
+def bench_of(p: Problem, draft: Draft, seed: int) -> Bench:
+    """Return what a search works with, its dice thrown from `seed`."""
+    couriers, orders, longest = len(p.couriers), len(p.orders), draft.stops.shape[1]
+    kin = np.full((orders, min(KIN_MAX, orders - 1)), NOBODY)
+    find_kin(p, kin)
+    return Bench(
+        kin=kin,
+        after=np.full((len(p.between_restaurants), p.after_max), NOBODY),
+        group=np.zeros(orders, dtype=np.int64),
+        was_with=np.zeros(orders, dtype=np.int64),
+        touched=np.zeros(couriers, dtype=np.int64),
+        touched_in=np.zeros(couriers, dtype=np.int64),
+        kept=np.zeros(couriers, dtype=ROUTE),
+        kept_stops=np.zeros((couriers, longest), dtype=STOP),
+        spare=np.zeros((2, 2 * longest), dtype=STOP),
+        dice=np.array([1 + seed * 7_919 % places for places in _DICE]),
+        counts=np.zeros(3, dtype=np.int64),
+    )
+
+
+def copied(draft: Draft) -> Draft:
+    """Return another draft of the same plan."""
+    return draft._replace(
+        routes=draft.routes.copy(), stops=draft.stops.copy(), courier=draft.courier.copy()
+    )
