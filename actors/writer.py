@@ -40,7 +40,8 @@ class Writer:
             return effect
         if isinstance(effect, TellAcross):
             return self._row(effect.kind, effect.key, effect.message, effect.shard)
-        return FactRow(row.kind.name, row.key, encode(effect.fact))
+        kind, key = effect.about or (row.kind.name, row.key)
+        return FactRow(kind, key, encode(effect.fact))
 
     def told(self, tell: Tell, now: Instant) -> Row | FeedRow | OutboxRow | DeadLetter:
         """Return whom a tell is for when it stays in the shard, else what is written of it."""

@@ -49,7 +49,13 @@ from dispatch.kitchen import (
     OrderStatus,
     StartPreparing,
 )
-from dispatch.order_state import DeliveryTroubled, Order, OrderCanceled, OrderMoved
+from dispatch.order_state import (
+    DeliveryTroubled,
+    Order,
+    OrderCanceled,
+    OrderDelayed,
+    OrderMoved,
+)
 from dispatch.policy import Policy
 from dispatch.step import Accepted, Effect, Record, Reply, Step, Tell
 
@@ -142,7 +148,9 @@ def _accepted(change: _Change) -> Step[Order | None]:
         release_at = max(now, after(wanted_at, -policy.release_lead_s))
     if change.cause.ready_at is not None:
         ready_at = change.cause.ready_at
-    accepted = structs.replace(change.order, ready_at=ready_at, release_at=release_at)
+    accepted = structs.replace(
+        change.order, ready_at=ready_at, said_at=ready_at, release_at=release_at
+    )
     told = _told(change, accepted)
     if release_at > now:
         return told
@@ -166,7 +174,12 @@ def _leave(order: Order) -> Tell:
 
 def _delayed(change: _Change) -> Step[Order | None]:
     assert isinstance(change.cause, Delay)
-    return _told(change, structs.replace(change.order, ready_at=change.cause.ready_at))
+    return _told(
+        change,
+        structs.replace(
+            change.order, ready_at=change.cause.ready_at, said_at=change.cause.ready_at
+        ),
+    )
 
 
 def _readied(change: _Change) -> Step[Order | None]:
@@ -307,6 +320,42 @@ def kept(order: Order, pick_up: PickUp, now: Instant, policy: Policy) -> Step[Or
     his = _noted(order, courier_id=pick_up.courier_id, offer_id=pick_up.offer_id)
     picked_up = followed(his, pick_up, now, policy)
     return Step(picked_up.state, (*freed, *picked_up.effects))
+
+
+def is_later_than_told(order: Order, expected_at: Instant, policy: Policy) -> bool:
+    """Tell whether an order that comes is so much later than its customer knows as to tell him."""
+    if order.promised_at is None or order.delivery.status not in _COMING:
+        return False
+    if order.warned_for is not None:
+        return expected_at > after(order.warned_for, policy.late_again_s)
+    return expected_at > after(order.promised_at, policy.late_s)
+
+
+def warned(order: Order, expected_at: Instant, now: Instant, policy: Policy) -> Step[Order | None]:
+    """Warn the customer, and whoever reads the journal, of an order that will be late.
+
+    He is told once; then only of what is later than that by as much as Policy says, so that an
+    estimate that wavers around the promise does not.
+    """
+    if order.promised_at is None or not is_later_than_told(order, expected_at, policy):
+        return Step(order, (Reply(Accepted()),))
+    fact = OrderDelayed(
+        order_id=order.order_id,
+        restaurant_id=order.restaurant_id,
+        promised_at=order.promised_at,
+        expected_at=expected_at,
+        at=now,
+    )
+    told = Tell("feed", order.customer_id, fact)
+    warned_of = structs.replace(order, warned_for=expected_at)
+    return Step(warned_of, (Record(fact), Reply(Accepted()), told))
+
+
+_COMING = WITH_COURIER - {DeliveryStatus.RETURNING} | {
+    DeliveryStatus.SCHEDULED,
+    DeliveryStatus.PENDING,
+    DeliveryStatus.OFFERED,
+}
 
 
 def _delivered(change: _Change) -> Step[Order | None]:

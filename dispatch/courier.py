@@ -7,8 +7,9 @@ Policy lets couriers be diverted it stays so until he is there, even when his or
 another cell, went quiet, or was heard again.
 
 This module holds the machine and the stages of a shift. Work given to him is in
-`dispatch.engagement`, work done by him in `dispatch.progress`, his way from shard to
-shard in `dispatch.crossing`, his words in `dispatch.courier_state`.
+`dispatch.engagement`, work done by him in `dispatch.progress`, where he has come by his pings in
+`dispatch.nearing`, his way from shard to shard in `dispatch.crossing`, his words in
+`dispatch.courier_state`.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from dispatch.courier_state import (
     Courier,
     CourierCrossed,
     CourierHeard,
+    CourierNeared,
     CourierQuieted,
     Cross,
     Deliver,
@@ -38,6 +40,8 @@ from dispatch.courier_state import (
     Hear,
     Message,
     Move,
+    Near,
+    Neared,
     OfferGone,
     OfferMade,
     Pause,
@@ -52,7 +56,15 @@ from dispatch.courier_state import (
 from dispatch.crossing import crossed, settled
 from dispatch.delivery import LoseCourier
 from dispatch.engagement import directed
-from dispatch.heading import dropping, rested, route_news, said
+from dispatch.heading import (
+    dropping,
+    is_advised,
+    is_driving,
+    may_turn,
+    rested,
+    route_news,
+    said,
+)
 from dispatch.ids import Instant
 from dispatch.invitation import (
     Ask,
@@ -63,9 +75,11 @@ from dispatch.invitation import (
     Unclaimed,
     Withdraw,
 )
+from dispatch.nearing import neared
 from dispatch.policy import Policy
 from dispatch.progress import reported
 from dispatch.step import Accepted, Code, Effect, Record, Reply, Step, Tell, Wake, refuse
+from dispatch.work import begun, counted
 
 __all__ = [
     "LEGAL",
@@ -78,6 +92,7 @@ __all__ = [
     "Courier",
     "CourierCrossed",
     "CourierHeard",
+    "CourierNeared",
     "CourierQuieted",
     "Cross",
     "Deliver",
@@ -89,6 +104,8 @@ __all__ = [
     "Hear",
     "Message",
     "Move",
+    "Near",
+    "Neared",
     "OfferGone",
     "OfferMade",
     "Pause",
@@ -127,7 +144,13 @@ def is_finished(courier: Courier) -> bool:
 def step(
     courier: Courier | None, message: Message, now: Instant, policy: Policy
 ) -> Step[Courier | None]:
-    """Return what the message does to the courier."""
+    """Return what the message does to the courier, his work being counted where it is."""
+    return _counted(courier, _heard(courier, message, now, policy), message, now, policy)
+
+
+def _heard(
+    courier: Courier | None, message: Message, now: Instant, policy: Policy
+) -> Step[Courier | None]:
     if courier is None:
         return _unheard(message, now)
     match message:
@@ -139,8 +162,11 @@ def step(
             return _staged(courier, EndShift(), now) if is_due else Step(courier)
         case Move(point):
             is_free = courier.heading is None or policy.diverts
+            is_free = is_free or (is_advised(courier) and may_turn(courier, policy))
             moves = is_free and not courier.carried and courier.stage is not Stage.GONE
             return Step(structs.replace(courier, point=point) if moves else courier)
+        case Near():
+            return neared(courier, message, now, policy)
         case Cross():
             return crossed(courier, message, now)
         case Settle():
@@ -149,6 +175,29 @@ def step(
             return directed(courier, message, now, policy)
         case Arrive() | Collect() | Deliver() | Abort() | BringBack():
             return reported(courier, message, now, policy)
+
+
+def _counted(
+    before: Courier | None,
+    done: Step[Courier | None],
+    message: Message,
+    now: Instant,
+    policy: Policy,
+) -> Step[Courier | None]:
+    """Return the step with what it means for his work; one that changed nothing stays as it is."""
+    courier = done.state
+    if courier is None or courier is before:
+        return done
+    work = courier.work
+    if isinstance(message, StartShift) and message.is_counted:
+        work = begun(work, now, policy.safety)
+    if work is None:
+        return done
+    is_working = bool(courier.route) or is_driving(courier)
+    had = len(before.carried) if before else 0
+    delivered = had - len(courier.carried) if isinstance(message, Deliver) else 0
+    work = counted(work, now, policy.safety, is_working=is_working, delivered=delivered)
+    return Step(structs.replace(courier, work=work), done.effects)
 
 
 def _unheard(message: Message, now: Instant) -> Step[Courier | None]:

@@ -13,6 +13,7 @@ from dispatch.ids import CourierId, Instant, MarketId, OfferId, OrderId, Restaur
 from dispatch.invitation import Ask, Disengage, Engage, Invite, Reposition, Withdraw
 from dispatch.route import Route, Stop, Task
 from dispatch.step import Wake
+from dispatch.work import Work
 from geo.point import Point
 
 RECENT_MAX = 32
@@ -34,7 +35,7 @@ class StartShift(Struct, frozen=True, tag="courier.start_shift", kw_only=True):
     """The courier begins to work, here, until then, with so much room.
 
     `crossings` are those of his life so far: who has left from here can only be started here by
-    somebody who knows of that.
+    somebody who knows of that. Where his work `is_counted` it is spread fairly and has its limits.
     """
 
     courier_id: CourierId
@@ -43,6 +44,7 @@ class StartShift(Struct, frozen=True, tag="courier.start_shift", kw_only=True):
     ends_at: Instant
     load_max: int
     crossings: int = 0
+    is_counted: bool = False
 
 
 class EndShift(Struct, frozen=True, tag="courier.end_shift"):
@@ -69,6 +71,13 @@ class GoQuiet(Struct, frozen=True, tag="courier.go_quiet"):
 
 class Hear(Struct, frozen=True, tag="courier.hear"):
     """The position feed: he is heard again."""
+
+
+class Near(Struct, frozen=True, tag="courier.near", kw_only=True):
+    """The position feed: he has come to that restaurant or that order's door, and stays there."""
+
+    restaurant_id: RestaurantId | None = None
+    order_id: OrderId | None = None
 
 
 class Arrive(Struct, frozen=True, tag="courier.arrive"):
@@ -129,6 +138,7 @@ class Settle(Struct, frozen=True, tag="courier.settle", kw_only=True):
     load_max: int
     version: int
     crossings: int
+    work: Work | None = None
 
 
 class Emptied(Struct, frozen=True, tag="courier.emptied"):
@@ -174,6 +184,15 @@ class CourierCrossed(Struct, frozen=True, tag="courier_crossed", kw_only=True):
     at: Instant
 
 
+class CourierNeared(Struct, frozen=True, tag="courier_neared", kw_only=True):
+    """A fact: by his pings he is where he was going, at a restaurant or at an order's door."""
+
+    courier_id: CourierId
+    restaurant_id: RestaurantId | None
+    order_id: OrderId | None
+    at: Instant
+
+
 class OfferMade(Struct, frozen=True, tag="offer_made", kw_only=True):
     """To the courier's feed: these can be yours until then."""
 
@@ -201,7 +220,9 @@ class RouteChanged(Struct, frozen=True, tag="route_changed", kw_only=True):
     """On whose plane the points lie."""
 
 
-type Fact = ShiftStarted | ShiftEnded | CourierQuieted | CourierHeard | CourierCrossed
+type Fact = (
+    ShiftStarted | ShiftEnded | CourierQuieted | CourierHeard | CourierCrossed | CourierNeared
+)
 type Message = (
     StartShift
     | EndShift
@@ -210,6 +231,7 @@ type Message = (
     | Move
     | GoQuiet
     | Hear
+    | Near
     | Arrive
     | Collect
     | Deliver
@@ -251,6 +273,17 @@ class Heading(Struct, frozen=True, kw_only=True):
     origin: Point
     departed_at: Instant
     arrived_at: Instant | None = None
+    is_advised: bool = False
+    """Whether he is only to wait there for work: none has been given to him there so far."""
+
+
+class Neared(Struct, frozen=True, kw_only=True):
+    """Where he had come by his pings, at the end of which leg, and when that was noted."""
+
+    restaurant_id: RestaurantId | None
+    order_id: OrderId | None
+    departed_at: Instant | None
+    at: Instant
 
 
 class Courier(Struct, frozen=True, kw_only=True):
@@ -258,7 +291,8 @@ class Courier(Struct, frozen=True, kw_only=True):
 
     `tasks` are all orders of his route, at most TASKS_MAX; `carried` those of them in his bag, and
     `returning` those of these that he brings back; `recent` the last RECENT_MAX he is done with.
-    Once he has crossed into another shard he is GONE here, and `shard` tells where to.
+    Once he has crossed into another shard he is GONE here, and `shard` tells where to. `work` is
+    what he has done in this shift, where that is counted.
     """
 
     courier_id: CourierId
@@ -278,3 +312,5 @@ class Courier(Struct, frozen=True, kw_only=True):
     version: int = 0
     shard: ShardId | None = None
     crossings: int = 0
+    work: Work | None = None
+    neared: Neared | None = None

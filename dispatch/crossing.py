@@ -47,6 +47,7 @@ def crossed(courier: Courier, message: Cross, now: Instant) -> Step[Courier | No
         load_max=gone.load_max,
         version=gone.version,
         crossings=gone.crossings,
+        work=gone.work,
     )
     across = TellAcross("courier", gone.courier_id, settling, message.shard)
     return Step(gone, (Record(_fact(gone, now)), across, Reply(Accepted())))
@@ -69,6 +70,7 @@ def settled(courier: Courier | None, message: Settle, now: Instant) -> Step[Cour
         recent=courier.recent if courier else (),
         version=max(message.version, courier.version if courier else 0) + 1,
         crossings=message.crossings,
+        work=message.work,
     )
     return Step(here, (Record(_fact(here, now)), Reply(Accepted())))
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from dispatch import courier, offer, restaurant
+from dispatch import courier, offer, restaurant, surge
 from dispatch import round as rounds
 from dispatch.delivery import DELIVERY_LEGAL
 from dispatch.kitchen import ORDER_LEGAL
@@ -77,6 +77,7 @@ MACHINES = (
     ),
     machine("Restaurant", "Whether a restaurant takes orders.", restaurant.LEGAL),
     machine("Round", "The beat at which a market is planned.", rounds.LEGAL),
+    machine("Surge", "Whether deliveries cost more in a place, and until when.", surge.LEGAL),
 )
 """All machines, in the order of the page."""
 SECTIONS = tuple([(one.name, one.told, one.drawing) for one in MACHINES])

@@ -19,7 +19,7 @@ from dispatch.courier_state import (
     OfferMade,
 )
 from dispatch.delivery import LoseCourier
-from dispatch.heading import dropping, is_driving, onward, rested, route_news
+from dispatch.heading import dropping, may_turn, onward, rested, route_news
 from dispatch.ids import Instant, OfferId, OrderId
 from dispatch.invitation import (
     RELEASED,
@@ -180,8 +180,8 @@ def _repositioned(
     courier: Courier, message: Reposition, now: Instant, policy: Policy
 ) -> Step[Courier | None]:
     is_idle = not courier.route and courier.offer_id is None
-    is_bound = is_driving(courier) and not policy.diverts
-    if Reposition not in LEGAL[courier.stage] or not is_idle or is_bound:
+    is_free = is_idle and may_turn(courier, policy)
+    if Reposition not in LEGAL[courier.stage] or not is_free:
         return refuse(courier, Code.COURIER_UNAVAILABLE)
     if courier.version != message.version:
         return refuse(courier, Code.STALE_VERSION)
@@ -190,6 +190,7 @@ def _repositioned(
         point=message.point,
         origin=courier.point,
         departed_at=max(now, courier.leaves_at),
+        is_advised=True,
     )
     moved = structs.replace(courier, heading=heading, version=courier.version + 1)
     return Step(moved, (Reply(Accepted()), route_news(moved)))

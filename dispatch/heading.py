@@ -53,16 +53,30 @@ def is_driving(courier: Courier) -> bool:
     return courier.heading is not None and courier.heading.arrived_at is None
 
 
+def is_advised(courier: Courier) -> bool:
+    """Tell whether he is on his way to where he is to wait for work."""
+    return is_driving(courier) and courier.heading is not None and courier.heading.is_advised
+
+
+def may_turn(courier: Courier, policy: Policy) -> bool:
+    """Tell whether this courier could be sent elsewhere, on whatever leg he is.
+
+    Advice where to wait is no work: who does not follow it must still get some.
+    """
+    is_light = is_advised(courier) and not policy.repositioning.binds
+    return policy.diverts or is_light or not is_driving(courier)
+
+
 def _to_pickup(
     before: Courier, courier: Courier, pickup: Pickup, now: Instant, policy: Policy
 ) -> tuple[Courier, tuple[Effect, ...]]:
     heading, told = courier.heading, _news(before, courier, pickup)
     if heading is None or not leads_to(heading, pickup):
-        if is_driving(courier) and not policy.diverts:
+        if not may_turn(courier, policy):
             return courier, ()
         heading, told = _set_out(courier, pickup, now), pickup.order_ids
     word = Depart if heading.arrived_at is None else ArriveAtPickup
-    under_way = structs.replace(courier, heading=heading)
+    under_way = structs.replace(courier, heading=structs.replace(heading, is_advised=False))
     return under_way, tuple(said(courier, order_id, word) for order_id in told)
 
 

@@ -18,6 +18,7 @@ MarketId = NewType("MarketId", str)
 ShardId = NewType("ShardId", int)
 TenantId = NewType("TenantId", str)
 DeviceId = NewType("DeviceId", str)
+ZoneId = NewType("ZoneId", str)
 
 ENTROPY_BYTES = 10
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -36,6 +36,10 @@ class OrderStatus(StrEnum):
     CANCELED = "canceled"
 
 
+COOKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PREPARING})
+COOKED = frozenset({OrderStatus.READY_FOR_PICKUP, OrderStatus.HANDED_OVER, OrderStatus.COMPLETED})
+
+
 class Accept(Struct, frozen=True, tag="order.accept"):
     """The restaurant will cook it and expects it to be ready then; None takes the default."""
 

@@ -14,7 +14,7 @@ side) and `dispatch.delivery` (the courier's), and what then follows in `dispatc
 
 from msgspec import Struct
 
-from dispatch.consequences import followed, kept, reached
+from dispatch.consequences import followed, kept, reached, warned
 from dispatch.delivery import (
     DELIVERY_DONE,
     DELIVERY_LEGAL,
@@ -63,6 +63,7 @@ from dispatch.order_state import (
     Fact,
     Order,
     OrderCanceled,
+    OrderDelayed,
     OrderMoved,
     OrderPlaced,
 )
@@ -77,12 +78,14 @@ __all__ = [
     "Accept",
     "Delay",
     "DeliveryTroubled",
+    "Expect",
     "Fact",
     "Leave",
     "MarkReady",
     "Message",
     "Order",
     "OrderCanceled",
+    "OrderDelayed",
     "OrderMoved",
     "OrderPlaced",
     "OrderStatus",
@@ -97,7 +100,10 @@ __all__ = [
 
 
 class Place(Struct, frozen=True, tag="order.place", kw_only=True):
-    """The customer orders. `wanted_at` is None for as soon as possible."""
+    """The customer orders. `wanted_at` is None for as soon as possible.
+
+    `promised_at` is when he was told that it comes at the latest, None when he was told nothing.
+    """
 
     order_id: OrderId
     market_id: MarketId
@@ -108,6 +114,13 @@ class Place(Struct, frozen=True, tag="order.place", kw_only=True):
     size: int = 1
     dish_ids: tuple[str, ...] = ()
     wanted_at: Instant | None = None
+    promised_at: Instant | None = None
+
+
+class Expect(Struct, frozen=True, tag="order.expect"):
+    """The order is as likely before that instant at its door as after it; reckoned by its node."""
+
+    at: Instant
 
 
 type Message = (
@@ -133,6 +146,7 @@ type Message = (
     | Return
     | LoseCourier
     | HandOver
+    | Expect
     | Wake
 )
 
@@ -159,6 +173,8 @@ def step(order: Order | None, message: Message, now: Instant, policy: Policy) ->
         return _placed(message, now, policy) if isinstance(message, Place) else _unheard(message)
     if isinstance(message, Wake):
         return _woken(order, now, policy)
+    if isinstance(message, Expect):
+        return warned(order, message.at, now, policy)
     if reached(order, type(message)) is None:
         return _late(order, message)
     if isinstance(message, PickUp) and _has_it(order, message):
@@ -184,6 +200,7 @@ def _placed(place: Place, now: Instant, policy: Policy) -> Step[Order | None]:
         placed_at=now,
         wanted_at=place.wanted_at,
         decide_by=after(now, policy.accept_s),
+        promised_at=place.promised_at,
     )
     fact = OrderPlaced(
         order_id=order.order_id,
@@ -191,6 +208,7 @@ def _placed(place: Place, now: Instant, policy: Policy) -> Step[Order | None]:
         restaurant_id=order.restaurant_id,
         wanted_at=order.wanted_at,
         at=now,
+        promised_at=order.promised_at,
     )
     request = Request(order_id=order.order_id, dish_ids=place.dish_ids, wanted_at=place.wanted_at)
     return Step(

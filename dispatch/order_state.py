@@ -16,7 +16,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """One order. `version` counts the changes of its delivery that a round must know of.
 
     `decide_by` is the restaurant's time to answer, `release_at` when dispatch takes a scheduled
-    order up, `give_up_at` when an order that nobody has picked up is canceled.
+    order up, `give_up_at` when an order that nobody has picked up is canceled. `promised_at` is by
+    when the customer was told that it comes, `warned_for` the later time he was warned of since.
     """
 
     order_id: OrderId
@@ -31,10 +32,13 @@ class Order(Struct, frozen=True, kw_only=True):
     wanted_at: Instant | None
     decide_by: Instant
     ready_at: Instant | None = None
+    said_at: Instant | None = None
     release_at: Instant | None = None
     give_up_at: Instant | None = None
     reason: str = ""
     version: int = 0
+    promised_at: Instant | None = None
+    warned_for: Instant | None = None
 
 
 class OrderPlaced(Struct, frozen=True, tag="order_placed", kw_only=True):
@@ -45,6 +49,7 @@ class OrderPlaced(Struct, frozen=True, tag="order_placed", kw_only=True):
     restaurant_id: RestaurantId
     wanted_at: Instant | None
     at: Instant
+    promised_at: Instant | None = None
 
 
 class OrderMoved(Struct, frozen=True, tag="order_moved", kw_only=True):
@@ -78,4 +83,14 @@ class DeliveryTroubled(Struct, frozen=True, tag="delivery_troubled", kw_only=Tru
     at: Instant
 
 
-type Fact = OrderPlaced | OrderMoved | OrderCanceled | DeliveryTroubled
+class OrderDelayed(Struct, frozen=True, tag="order_delayed", kw_only=True):
+    """A fact: it is expected later than the customer was promised, or warned of the last time."""
+
+    order_id: OrderId
+    restaurant_id: RestaurantId
+    promised_at: Instant
+    expected_at: Instant
+    at: Instant
+
+
+type Fact = OrderPlaced | OrderMoved | OrderCanceled | DeliveryTroubled | OrderDelayed

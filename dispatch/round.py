@@ -6,11 +6,13 @@ actors hold each part against their own version and refuse what has moved on mea
 the plan is only a plan, and stays with the solver. An answer to an earlier round is passed over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from dispatch.decision import KIND as DECISION
+from dispatch.decision import OrderDecided
 from dispatch.delivery import Release
 from dispatch.ids import CourierId, Instant, MarketId, OfferId, OrderId, RestaurantId, after
 from dispatch.invitation import Reposition
@@ -90,6 +92,12 @@ class Solved(Struct, frozen=True, tag="round.solved", kw_only=True):
     couriers: int = 0
     unplanned: int = 0
     cost_s: float = 0.0
+    cut: str = ""
+    """Why this is not all that the solver would have found; empty when it is."""
+    decided: tuple[OrderDecided, ...] = ()
+    """Why, for each order that something is decided about, as many as a round keeps."""
+    unexplained: int = 0
+    """How many more there were."""
 
 
 class Unsolved(Struct, frozen=True, tag="round.unsolved"):
@@ -113,6 +121,10 @@ class RoundPlanned(Struct, frozen=True, tag="round_planned", kw_only=True):
     cost_s: float
     policy: Policy
     at: Instant
+    cut: str = ""
+    """Why the plan is not all that the solver would have found: what the clock has cut off."""
+    unexplained: int = 0
+    """Decisions beyond as many as a round keeps the reasons of."""
 
 
 class RoundMissed(Struct, frozen=True, tag="round_missed", kw_only=True):
@@ -247,12 +259,22 @@ def _solved(round_: Round, plan: Solved, now: Instant, policy: Policy) -> Step[R
         cost_s=plan.cost_s,
         policy=policy,
         at=now,
+        cut=plan.cut,
+        unexplained=plan.unexplained,
     )
     releases = (Tell("order", back.order_id, Release(back.version)) for back in plan.take_backs)
     offers = (
         _offer(round_, place, decision, policy) for place, decision in enumerate(plan.dispatches)
     )
-    return Step(round_, (Record(fact), *releases, *offers, *map(_reposition, plan.relocations)))
+    moves = map(_reposition, plan.relocations)
+    return Step(round_, (Record(fact), *_reasons(plan), *releases, *offers, *moves))
+
+
+def _reasons(plan: Solved) -> Iterator[Effect]:
+    """Yield the records of why, each filed under its order."""
+    for one in plan.decided:
+        decided = structs.replace(one, cut=plan.cut) if plan.cut else one
+        yield Record(decided, about=(DECISION, one.order_id))
 
 
 def _offer(round_: Round, place: int, decision: Dispatch, policy: Policy) -> Effect:

@@ -33,6 +33,7 @@ class Code(StrEnum):
     RESTAURANT_PAUSED = "restaurant-paused"
     KITCHEN_FULL = "kitchen-full"
     SOLD_OUT = "sold-out"
+    ZONE_PAUSED = "zone-paused"
     COURIER_UNAVAILABLE = "courier-unavailable"
     LOAD_EXCEEDED = "load-exceeded"
     NOT_AT_STOP = "not-at-stop"
@@ -54,9 +55,13 @@ class Code(StrEnum):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """Write this fact to the journal, in order, in the same commit as the state."""
+    """Write this fact to the journal, in order, in the same commit as the state.
+
+    It is filed under the kind and key of whoever records it, or of whom it is `about`.
+    """
 
     fact: Struct
+    about: tuple[str, str] | None = None
 
 
 class Tell(Struct, frozen=True, gc=False):

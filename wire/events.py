@@ -27,6 +27,7 @@ class OrderPlaced(Event, frozen=True, kw_only=True, tag="order_placed"):
     restaurant_id: RestaurantId
     wanted_at: Instant | None = None
     at: Instant
+    promised_at: Instant | None = None
 
 
 class OrderMoved(Event, frozen=True, kw_only=True, tag="order_moved"):
@@ -57,6 +58,16 @@ class DeliveryTroubled(Event, frozen=True, kw_only=True, tag="delivery_troubled"
     order_id: OrderId
     courier_id: CourierId
     reason: str
+    at: Instant
+
+
+class OrderDelayed(Event, frozen=True, kw_only=True, tag="order_delayed"):
+    """The order is expected later than was promised, or told the last time."""
+
+    order_id: OrderId
+    restaurant_id: RestaurantId
+    promised_at: Instant
+    expected_at: Instant
     at: Instant
 
 
@@ -125,6 +136,14 @@ class RouteChanged(Event, frozen=True, kw_only=True, tag="route_changed"):
     version: int
 
 
+class CourierNeared(Event, frozen=True, kw_only=True, tag="courier_neared"):
+    """By his pings the courier is where he was going: the app may ask whether he has arrived."""
+
+    restaurant_id: RestaurantId | None = None
+    order_id: OrderId | None = None
+    at: Instant
+
+
 class Unknown(Event, frozen=True, kw_only=True, tag="unknown"):
     """Something that this version of the server cannot show; it keeps its number in the feed."""
 
@@ -134,11 +153,13 @@ type AnyEvent = (
     | OrderMoved
     | OrderCanceled
     | DeliveryTroubled
+    | OrderDelayed
     | OrderRequested
     | RestaurantMoved
     | OfferMade
     | OfferGone
     | RouteChanged
+    | CourierNeared
     | Unknown
 )
 """Every event there is."""

@@ -14,6 +14,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from dispatch.ids import Instant
+
 _WRITTEN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 
 LINES_MAX = 50
@@ -96,10 +98,11 @@ class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that was asked for and that the machine has no use for."""
+    """All that was asked for and that the machine has no use for, and when it was promised for."""
 
     lines: tuple[Line, ...]
     pickup: PickupPlace
     dropoff: DropOffPlace
     recipient: Recipient | None = None
     undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN
+    promised_at: Instant | None = None

@@ -11,7 +11,7 @@ from functools import cache
 
 from msgspec import Struct, structs
 
-from dispatch import courier, offer, order, restaurant
+from dispatch import courier, offer, order, restaurant, surge
 from dispatch import round as rounds
 from dispatch.courier import Courier
 from dispatch.delivery import (
@@ -33,7 +33,7 @@ from dispatch.delivery import (
     Return,
     StartReturn,
 )
-from dispatch.ids import Instant
+from dispatch.ids import Instant, after
 from dispatch.invitation import (
     Ask,
     Claimed,
@@ -47,10 +47,12 @@ from dispatch.invitation import (
 from dispatch.kitchen import Leave, Request
 from dispatch.offer import Offer
 from dispatch.order import Order
+from dispatch.policy import Surging
 from dispatch.restaurant import Restaurant
 from dispatch.round import Dispatch, Relocation, Round, TakeBack
 from dispatch.route import DropOff, Pickup
 from dispatch.step import Effect, Step, Wake
+from dispatch.surge import Surge
 from tests.dispatch.builders import (
     COURIER,
     EVENINGS,
@@ -156,6 +158,7 @@ def order_words(state: Order | None) -> tuple[order.Message, ...]:
         said(Return, offer_id=offer_id),
         said(LoseCourier, offer_id=offer_id, reason="quiet"),
         HandOver(SQUARE),
+        order.Expect(later(7_200)),
         Wake(),
     )
 
@@ -208,6 +211,10 @@ def courier_words(state: Courier | None) -> tuple[courier.Message, ...]:
         courier.Move(KITCHEN),
         courier.GoQuiet(),
         courier.Hear(),
+        courier.Near(
+            restaurant_id=heading.restaurant_id if heading else None,
+            order_id=None if heading else dropped,
+        ),
         courier.Arrive(restaurant_id=heading.restaurant_id if heading else RESTAURANT),
         courier.Arrive(dropped),
         courier.Collect(to_collect),
@@ -347,6 +354,35 @@ ROUNDS = Machine[Round](
     key=lambda one: (one.stage, min(one.number, 2)),
     fitting=round_words,
     message=rounds.Message,
+)
+
+
+SURGING = POLICY.evolve(surging=Surging(percent_max=120))
+
+
+def surge_words(state: Surge | None) -> tuple[surge.Message, ...]:
+    """Return a crowded look and an empty one, both long after the last, and one from before it."""
+    measured_at = state.measured_at if state else NOW
+    look = surge.Measure(
+        place=MARKET, market_id=MARKET, waiting=40, expected=2.0, free=1, at=after(measured_at, 900)
+    )
+    return (
+        look,
+        structs.replace(look, waiting=0, expected=0.0, free=9),
+        structs.replace(look, at=after(measured_at, -1)),
+        Wake(),
+    )
+
+
+SURGES = Machine[Surge](
+    name="surge",
+    state=Surge,
+    step=lambda state, message, now: _unpacked(surge.step(state, message, now, SURGING)),  # pyright: ignore[reportArgumentType]
+    wakes_at=surge.wakes_at,
+    stage=lambda one: one.stage,
+    key=lambda one: (one.percent, one.pressure == 0, one.pressure > 1),
+    fitting=surge_words,
+    message=surge.Message,
 )
 
 

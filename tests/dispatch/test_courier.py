@@ -7,11 +7,13 @@ from dispatch import courier, route
 from dispatch.courier import (
     LEGAL,
     TASKS_MAX,
+    Abort,
     Arrive,
     Collect,
     Courier,
     CourierHeard,
     CourierQuieted,
+    Deliver,
     EndShift,
     GoQuiet,
     Hear,
@@ -39,8 +41,10 @@ from dispatch.invitation import (
     Unclaimed,
     Withdraw,
 )
+from dispatch.policy import Policy, Repositioning
 from dispatch.route import DropOff, Pickup, Task
 from dispatch.step import Accepted, Code, Record, Reply, Step, Tell, Wake
+from dispatch.work import Work
 from geo.point import Point
 from tests.dispatch.builders import (
     COURIER,
@@ -536,9 +540,100 @@ def test_a_courier_does_not_follow_advice_who_is(state: Courier, version: int, c
     assert refusals(step.effects) == (code,)
 
 
+def _advised(policy: Policy = POLICY) -> Courier:
+    idle = a_courier()
+    advice = Reposition(version=idle.version, restaurant_id=RESTAURANT, point=KITCHEN)
+    return sure(courier.step(idle, advice, NOW, policy).state)
+
+
+def test_work_elsewhere_turns_a_courier_round_who_was_only_to_wait() -> None:
+    under_way = sure(heard(_advised(), Move(SQUARE)).state)
+
+    turned = sure(engaged(under_way, ELSEWHERE).state)
+
+    assert sure(turned.heading).restaurant_id == OTHER_RESTAURANT
+    assert (sure(turned.heading).origin, sure(turned.heading).is_advised) == (SQUARE, False)
+
+
+def test_where_advice_binds_a_courier_gets_there_before_he_goes_elsewhere() -> None:
+    binding = POLICY.evolve(repositioning=Repositioning(binds=True))
+    under_way = _advised(binding)
+
+    moved = courier.step(under_way, Move(SQUARE), NOW, binding).state
+    given = sure(engaged(under_way, ELSEWHERE, policy=binding).state)
+    there = sure(courier.step(given, courier.Arrive(), later(60), binding).state)
+
+    assert moved is under_way
+    assert given.heading == under_way.heading
+    assert sure(there.heading).restaurant_id == OTHER_RESTAURANT
+
+
+def test_an_order_from_where_he_was_to_wait_makes_the_way_there_work() -> None:
+    given = sure(engaged(_advised(), a_task()).state)
+    withdrawn = sure(heard(given, Withdraw(ORDER)).state)
+
+    elsewhere = sure(engaged(withdrawn, ELSEWHERE, offer_id=OTHER_OFFER).state)
+
+    assert sure(given.heading).departed_at == NOW
+    assert sure(elsewhere.heading).restaurant_id == RESTAURANT
+
+
 def test_a_position_counts_only_while_nothing_better_is_known() -> None:
     free, driving, carrying = a_courier(), busy(a_task()), loaded(a_task())
 
     assert sure(heard(free, Move(DOOR)).state).point == DOOR
     assert heard(driving, Move(DOOR)).state is driving
     assert heard(carrying, Move(DOOR)).state is carrying
+
+
+def a_counted_shift() -> Courier:
+    """A courier on shift whose work is counted."""
+    return sure(heard(None, structs.replace(a_shift(), is_counted=True)).state)
+
+
+def test_work_is_counted_only_where_that_was_asked_for() -> None:
+    plain = sure(heard(None, a_shift()).state)
+
+    assert plain.work is None
+    assert a_counted_shift().work == Work(since=NOW, turned_at=NOW, stretch_at=NOW)
+
+
+def test_a_courier_is_at_work_from_his_first_order_until_his_last_delivery() -> None:
+    sent = engaged(a_counted_shift(), a_task(), now=later(100))
+    under_way = sure(sent.state)
+    for message, at_s in ((Arrive(), 200), (Collect((ORDER,)), 260), (Deliver(ORDER), 700)):
+        under_way = sure(heard(under_way, message, later(at_s)).state)
+
+    assert under_way.work == Work(
+        since=NOW, turned_at=later(700), stretch_at=NOW, worked_ms=600_000, delivered=1
+    )
+
+
+def test_a_delivery_that_is_told_twice_counts_once() -> None:
+    state = sure(engaged(a_counted_shift(), a_task(), now=later(100)).state)
+    for message in (Arrive(), Collect((ORDER,)), Deliver(ORDER)):
+        state = sure(heard(state, message, later(300)).state)
+
+    assert heard(state, Deliver(ORDER), later(400)).state is state
+
+
+def test_an_order_that_is_thrown_away_is_no_delivery() -> None:
+    state = sure(engaged(a_counted_shift(), a_task()).state)
+    for message in (Arrive(), Collect((ORDER,)), Abort(ORDER, "nobody there", returns=False)):
+        state = sure(heard(state, message, later(300)).state)
+
+    assert state.work is not None
+    assert (state.work.delivered, state.work.is_working) == (0, False)
+
+
+def test_a_shift_that_begins_after_a_rest_counts_from_nothing() -> None:
+    began = a_counted_shift()
+    ended = sure(heard(began, EndShift(), later(1_000)).state)
+    again = structs.replace(a_shift(ends_s=9_000), is_counted=True)
+
+    soon = sure(heard(ended, again, later(1_100)).state)
+    rested = sure(heard(ended, again, later(1_000 + POLICY.safety.rest_s)).state)
+
+    assert soon.work == began.work
+    assert rested.work is not None
+    assert rested.work.since == later(1_000 + POLICY.safety.rest_s)

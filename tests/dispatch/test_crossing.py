@@ -146,3 +146,14 @@ def test_who_starts_here_and_crosses_is_taken_in_where_he_was_before() -> None:
     there = sure(heard(ended_there, a_settling(gone.crossings)).state)
 
     assert (ended_there.stage, there.stage) == (Stage.OFF, Stage.ON)
+
+
+def test_what_he_has_done_in_his_shift_goes_with_him() -> None:
+    counted = sure(heard(None, structs.replace(a_shift(), is_counted=True)).state)
+    worked = structs.replace(sure(counted.work), delivered=4, worked_ms=90_000)
+
+    step = heard(structs.replace(counted, work=worked), CROSS, later(10))
+
+    (settling,) = [one.message for one in step.effects if isinstance(one, TellAcross)]
+    assert isinstance(settling, courier.Settle)
+    assert sure(heard(None, settling, later(11)).state).work == worked

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dispatch import courier, offer, restaurant
+from dispatch import courier, offer, restaurant, surge
 from dispatch import round as rounds
 from dispatch.delivery import DeliveryStatus
 from dispatch.diagram import SECTIONS, diagram, page
@@ -23,6 +23,7 @@ STAGES = (
     courier.Stage,
     restaurant.Stage,
     rounds.Stage,
+    surge.Stage,
 )
 
 

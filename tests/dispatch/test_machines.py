@@ -7,17 +7,26 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from dispatch import courier, offer, order, restaurant
+from dispatch import courier, offer, order, restaurant, surge
 from dispatch import round as rounds
 from dispatch.ids import Instant
 from dispatch.step import Accepted, Refused, Wake
 from tests.dispatch.builders import NOW, answers, refusals, sure
-from tests.dispatch.explored import COURIERS, OFFERS, ORDERS, RESTAURANTS, ROUNDS, Machine, kinds
+from tests.dispatch.explored import (
+    COURIERS,
+    OFFERS,
+    ORDERS,
+    RESTAURANTS,
+    ROUNDS,
+    SURGES,
+    Machine,
+    kinds,
+)
 
 type AnyMachine = Machine[Any]
 
-MACHINES: tuple[AnyMachine, ...] = (ORDERS, COURIERS, OFFERS, RESTAURANTS, ROUNDS)
-FACTS = (order.Fact, courier.Fact, offer.Fact, rounds.Fact, restaurant.Fact)
+MACHINES: tuple[AnyMachine, ...] = (ORDERS, COURIERS, OFFERS, RESTAURANTS, ROUNDS, SURGES)
+FACTS = (order.Fact, courier.Fact, offer.Fact, rounds.Fact, restaurant.Fact, surge.Fact)
 
 each_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 

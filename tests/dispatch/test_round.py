@@ -1,6 +1,7 @@
 """The round machine: the beat, and what a plan turns into."""
 
 import pytest
+from msgspec import structs
 
 from dispatch import round as rounds
 from dispatch.delivery import Release
@@ -40,6 +41,7 @@ from tests.dispatch.builders import (
     sure,
 )
 from tests.dispatch.explored import ROUNDS, round_words
+from tests.dispatch.test_sentences import DECIDED
 
 
 def heard(state: Round | None, message: Message, now: Instant = NOW) -> Step[Round | None]:
@@ -201,3 +203,16 @@ def test_a_stopped_market_has_no_rounds_and_goes_on_counting_when_it_begins_agai
 
 def test_a_market_that_never_began_is_not_found() -> None:
     assert refusals(heard(None, Wake()).effects) == (Code.NOT_FOUND,)
+
+
+def test_why_an_order_went_where_it_did_is_filed_under_the_order() -> None:
+    plan = Solved(number=1, decided=(DECIDED,), unexplained=3, cut="the solver was late")
+
+    step = heard(a_round(Wake()), plan)
+
+    planned, why = (one for one in step.effects if isinstance(one, Record))
+    assert isinstance(planned.fact, RoundPlanned)
+    assert planned.fact.unexplained == 3
+    assert planned.about is None
+    told = structs.replace(DECIDED, cut="the solver was late")
+    assert why == Record(told, about=("decision", DECIDED.order_id))
