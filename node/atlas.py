@@ -13,16 +13,24 @@ from msgspec import Meta, Struct
 
 from dispatch.courier import Cross
 from dispatch.ids import MarketId, ShardId
-from dispatch.policy import Policy
+from dispatch.policy import DEFAULT_SOLVER, Policy
 from geo.cell import Cell, cell_at, disk, shard_of
 from geo.point import LatLng
 from geo.position import Position
 from geo.projection import Projection
-from geo.travel import StraightLine
+from geo.travel import Lookup, OnStreets, StraightLine, Ways
 from node.hosting import Market
 from storage.markets import MarketRow
 
 type Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class Streets(Struct, frozen=True, kw_only=True):
+    """The streets that a market's couriers use: a city folder, as every node finds it."""
+
+    folder: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    vehicle: str = "bicycle"
+    lookup: Lookup = Lookup.TABLE
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -31,8 +39,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     centre: LatLng
     speed_mps: Annotated[float, Meta(gt=0, le=60)] = 4.5
     detour: Annotated[float, Meta(ge=1, le=4)] = 1.4
-    solver: str = "insert"
+    solver: str = DEFAULT_SOLVER
     policy: Policy = Policy()
+    streets: Streets | None = None
+    """Where couriers ride; without them, the straight line by `speed_mps` and `detour`."""
 
 
 class MarketInvalid(Exception):
@@ -55,6 +65,19 @@ def a_market(name: str, settings: Settings, others: Iterable[MarketRow] = ()) ->
             raise MarketInvalid(f"the land around there belongs to market {other.market_id!r}")
     encoded = msgspec.msgpack.encode(settings)
     return MarketRow(market_id=MarketId(name), shard=shard, cells=(shard,), settings=encoded)
+
+
+def ways_of(settings: Settings) -> Ways:
+    """Return how the couriers of a market get about."""
+    streets = settings.streets
+    if streets is None:
+        return StraightLine(speed_mps=settings.speed_mps, detour=settings.detour)
+    return OnStreets(
+        folder=streets.folder,
+        vehicle=streets.vehicle,
+        lookup=streets.lookup,
+        centre=settings.centre,
+    )
 
 
 class Place(Struct, frozen=True):
@@ -133,7 +156,8 @@ def _place(row: MarketRow) -> Place:
     market = Market(
         market_id=row.market_id,
         policy=settings.policy,
-        travel=StraightLine(speed_mps=settings.speed_mps, detour=settings.detour),
+        travel=ways_of(settings),
+        learns_pace=True,
         solver=settings.solver,
     )
     return Place(row, settings, market, Projection(settings.centre))

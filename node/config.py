@@ -39,6 +39,7 @@ MUST_BE: Mapping[str, str] = {
     "HTTP_PORT": "a port, or 0 for any that is free; further workers take the ports after it",
     "PUBLIC_HOST": "the host name or address by which clients reach this machine",
     "WORKERS": "a number of processes from 1 to 64",
+    "AUDIT_EVERY": "a number of rounds from 1 to 1,000,000, or 0 for no audits",
     "VAR_DIR": "a folder",
 }
 """How each setting is told to whoever got it wrong."""
@@ -49,6 +50,7 @@ type Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 type Secret = Annotated[str, Meta(min_length=16, max_length=1024)]
 type Port = Annotated[int, Meta(ge=0, le=65_535)]
 type Workers = Annotated[int, Meta(ge=1, le=64)]
+type AuditEvery = Annotated[int, Meta(ge=0, le=1_000_000)]
 type Host = Annotated[str, Meta(pattern=rf"^({_ADDRESS})$")]
 
 
@@ -62,7 +64,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     `replica_url` is for reads that may be a moment late. `link_host` and `link_port` are where the
     other nodes reach this one, `http_host` and `http_port` where clients do, who know the machine
     as `public_host` if that is another name. Without `cluster_secret` a node is alone on its
-    machine.
+    machine. One round in `audit_every` is audited in a process of its own, none if that is 0.
     """
 
     database_url: Postgres | None = None
@@ -77,6 +79,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     http_port: Port = 0
     public_host: Host | None = None
     workers: Workers = 1
+    audit_every: AuditEvery = 0
     var_dir: str = "var"
 
     @property

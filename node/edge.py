@@ -23,7 +23,7 @@ from api.nouns import NOUNS, ROUTES
 from api.ports import Edge
 from api.reactor import Reactor
 from api.sockets import CourierSessions
-from api.statistics import Lag, NodeStatistics, Traffic
+from api.statistics import Foretold, Lag, NodeStatistics, Traffic
 from api.streams import StreamSessions
 from dispatch.ids import ShardId
 from dispatch.lease import NodeId, View
@@ -36,6 +36,7 @@ from node.lag import LagWatch
 from node.live import LiveHub
 from node.reach import Reach, Take
 from node.stores import Stores
+from node.zones import ZoneBook
 from services.accounts.service import AccountService
 from storage.doors import DoorRow
 from storage.idempotency import Idempotency
@@ -58,12 +59,14 @@ class Surroundings:
     stores: Stores
     clock: NodeClock
     grounds: Grounds
+    zones: ZoneBook
     shards: Mapping[ShardId, Shard]
     take: Take
     feeds: FeedHub
     live: LiveHub
     presence: RedisPresence
     view: Callable[[], View]
+    foretold: Callable[[], Mapping[str, Foretold]] = dict[str, Foretold]
 
 
 class NodeEdge:
@@ -153,6 +156,7 @@ class NodeEdge:
                 pings=couriers.pings,
             ),
             messages=sum(one.statistics().totals.messages for one in around.shards.values()),
+            foretold=dict(around.foretold()),
         )
 
     def _edge(self) -> Edge:
@@ -167,6 +171,7 @@ class NodeEdge:
             redis=stores.redis,
             actors=self._reach,
             map=around.grounds,
+            zones=around.zones,
             feeds=around.feeds,
             live=around.live,
             presence=around.presence,

@@ -6,7 +6,7 @@ the shard work off and commit what waits. It ends with `LeaseLost` when another 
 shard, and drops everything where it stands when the keeper cuts it off at the fence.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,20 +26,25 @@ from actors.restaurant import restaurant_kind
 from actors.round import round_kind
 from actors.shard import LIMITS, Shard
 from actors.supervision import keep_running
+from actors.surge import surge_kind
 from dispatch.ids import CourierId, Instant, MarketId, ShardId
 from dispatch.journal import LeaseLost
 from dispatch.matching.solvers import SOLVERS
 from dispatch.matching.survey import Sightings
-from dispatch.policy import Policy
+from dispatch.policy import DEFAULT_SOLVER, Policy
 from dispatch.round import Begin
 from geo.point import Point
-from geo.travel import StraightLine
+from geo.travel import Ways
+from geo.zone import Outline
 from node.solver import Desk, Inline, RoundTaken
 from node.tenancy import Tenancy
+from node.ways import PresentWays
 from node.worker import Window, Worker
+from streets.soon import opened_soon
+from streets.travel import opened
 
-SOLVER_SHARE = 0.9
-"""Of a round's time, what its solver has: its answer, or its excuse, must come before the end."""
+SOLVER_SHARE = 0.75
+"""Of a round's time, what its solver has; the rest is for a plain plan, if no answer came."""
 
 
 class Market(Struct, frozen=True, kw_only=True):
@@ -47,8 +52,10 @@ class Market(Struct, frozen=True, kw_only=True):
 
     market_id: MarketId
     policy: Policy
-    travel: StraightLine
-    solver: str = "insert"
+    travel: Ways
+    solver: str = DEFAULT_SOLVER
+    learns_pace: bool = False
+    """Whether couriers' own legs teach how long ways take."""
 
 
 def kinds(policy: Policy) -> tuple[AnyKind, ...]:
@@ -59,6 +66,7 @@ def kinds(policy: Policy) -> tuple[AnyKind, ...]:
         courier_kind(policy),
         restaurant_kind(policy),
         round_kind(policy),
+        surge_kind(policy),
     )
 
 
@@ -67,9 +75,16 @@ def desk_of(
     clock: Clock,
     sightings: Callable[[], Sightings] = dict[CourierId, Point],
     watch: Callable[[RoundTaken], None] = lambda _round: None,
+    closed: Callable[[], Sequence[Outline]] = tuple[Outline, ...],
+    *,
+    waits: bool = True,
 ) -> Desk:
-    """Return the desk at which this market's rounds are solved."""
+    """Return the desk at which this market's rounds are solved.
+
+    A simulation `waits` for streets to be opened; a node goes by a straight line until they are.
+    """
     assert market.solver in SOLVERS, market.solver
+    find = opened if waits else opened_soon
     return Desk(
         clock=clock,
         policy=market.policy,
@@ -77,6 +92,9 @@ def desk_of(
         solver=market.solver,
         sightings=sightings,
         watch=watch,
+        present=PresentWays(usual=market.travel, learns=market.learns_pace, opened=find),
+        opened=find,
+        closed=closed,
     )
 
 
@@ -113,6 +131,10 @@ type Serve = Callable[[Shard, Services], Services]
 """Return the services of a shard, of which one is the solver that is handed in."""
 
 
+type Listen = Callable[[Market, ShardId, Feeds | None], Feeds | None]
+"""Return the feeds of a market's shard, with whoever listens to what is committed there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosting:
     """What all shards of one node share."""
@@ -126,8 +148,11 @@ class Hosting:
     worker: Worker | None = None
     until_s: Callable[[Instant], float] | None = None
     sightings: Callable[[ShardId], Sightings] = lambda _shard: {}
+    closed: Callable[[MarketId], Sequence[Outline]] = lambda _market: ()
+    """The areas of a market whose streets nobody gets through now."""
     serve: Serve = lambda _shard, solver: solver
     attend: Attend | None = None
+    listen: Listen = lambda _market, _shard, feeds: feeds
     limits: Limits = LIMITS
     extra_kinds: tuple[AnyKind, ...] = ()
     """Kinds that only a simulation has, beside those of a market."""
@@ -151,14 +176,20 @@ class Hosting:
         return {number: shard.statistics() for number, shard in self.shards.items()}
 
     def _shard(self, market: Market, tenancy: Tenancy) -> Shard:
-        desk = desk_of(market, self.clock, lambda: self.sightings(tenancy.shard))
+        desk = desk_of(
+            market,
+            self.clock,
+            lambda: self.sightings(tenancy.shard),
+            closed=lambda: self.closed(market.market_id),
+            waits=self.worker is None,
+        )
         solver = Serving(solving(market, desk, self.worker))
         ports = Ports(
             journal=self.journal,
             clock=self.clock,
             until_s=self.until_s,
             services=solver,
-            feeds=self.feeds,
+            feeds=self.listen(market, tenancy.shard, self.feeds),
             relay=self.relay,
             fence=tenancy.check,
         )

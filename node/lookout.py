@@ -2,7 +2,8 @@
 
 Couriers join when they are first heard while on shift, so that nobody else can be put on the map.
 On a new node the copy of the one before is read back; then the rounds see couriers as they were a
-moment ago, and their own pings do the rest. What they carry is tracked (`node.tracker`).
+moment ago, and their own pings do the rest. What they carry is tracked (`node.tracker`), where they
+are going is fenced (`node.fences`), and whether there are enough is measured (`node.surge`).
 """
 
 from collections.abc import Sequence
@@ -19,13 +20,17 @@ from api.ports import Live
 from dispatch.courier import Courier, Stage
 from dispatch.ids import CourierId, ShardId
 from dispatch.matching.survey import Sightings
+from dispatch.zone import ZoneKind
 from geo.ping import Track
 from geo.positions import PositionTable
 from node.atlas import Atlas, Place
+from node.fences import Fences
 from node.ports import Positions
 from node.positions import PositionCopy
+from node.surge import SurgeWatch
 from node.tenancy import Tenancy
 from node.tracker import Tracker
+from node.zones import ZoneBook
 
 LOOK_S = 1.0
 """Time between two looks for couriers who have fallen silent."""
@@ -61,6 +66,8 @@ class Lookout:
         self._copy = PositionCopy(shard.id, self._feed, positions, clock)
         find_state = partial(shard.find_state, "courier")
         self._tracker = Tracker(find_state, self._feed.table, live) if live else None
+        fencing = place.settings.policy.fencing
+        self._fences = Fences(find_state, self._feed.table, shard.tell, fencing)
 
     def sightings(self) -> Sightings:
         """Return where the couriers who are heard were seen last."""
@@ -73,6 +80,7 @@ class Lookout:
             for courier_id in {CourierId(track.courier) for track in working} - self._joined:
                 self._join(courier_id)
             self._feed.take(working, self._clock())
+            self._fences.look(working, self._clock())
             if self._tracker is not None:
                 self._tracker.tell(working)
 
@@ -103,6 +111,7 @@ class Lookout:
             for courier_id in self._joined - working:
                 self._joined.discard(courier_id)
                 self._feed.leave(courier_id)
+                self._fences.forget(courier_id)
                 if self._tracker is not None:
                     self._tracker.forget(courier_id)
 
@@ -128,10 +137,16 @@ class Lookouts:
     """Looks after all hosted shards of a node: where their couriers are, and what they cost."""
 
     def __init__(
-        self, atlas: Atlas, positions: Positions, clock: Clock, live: Live | None = None
+        self,
+        atlas: Atlas,
+        positions: Positions,
+        clock: Clock,
+        live: Live | None = None,
+        zones: ZoneBook | None = None,
     ) -> None:
-        """Tell over `live` where couriers are who are on their way to a door."""
+        """Tell over `live` where couriers are on their way to a door; measure surges by `zones`."""
         self._atlas = atlas
+        self._zones = zones
         self._positions = positions
         self._clock = clock
         self._live = live
@@ -147,6 +162,10 @@ class Lookouts:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(lookout.run)
                 nursery.start_soon(_weigh, shard, tenancy)
+                if self._zones is not None:
+                    plots = partial(self._zones.active, place.row.market_id, ZoneKind.SURGE)
+                    watch = SurgeWatch(shard, place, plots, self._clock, lookout.sightings)
+                    nursery.start_soon(watch.run)
         finally:
             del self._lookouts[shard.id]
 

@@ -12,6 +12,7 @@ from dispatch.ids import ShardId
 from dispatch.lease import NodeId, NodeRow, View
 from dispatch.letter import Letter
 from dispatch.spot import Spot
+from geo.eta import Eta
 
 
 class Leases(Protocol):
@@ -82,6 +83,18 @@ class Positions(Protocol):
 
     async def load(self, shard: ShardId) -> tuple[Spot, ...]:
         """Return where the couriers of a shard were, as far as it is known; each courier once."""
+        ...
+
+
+class LearnedTimes(Protocol):
+    """Keeps what markets learned of how long things take. Raises `EstimatesUnreachable`."""
+
+    async def save(self, shard: ShardId, eta: Eta) -> None:
+        """Write what a market has learned, over what it had."""
+        ...
+
+    async def load(self, shard: ShardId) -> Eta | None:
+        """Return what a market had learned; None for nothing, or what cannot be read."""
         ...
 
 

@@ -26,11 +26,13 @@ from dispatch.lease import NodeId, NodeRow
 from dispatch.policy import Policy
 from node.accounts import account_service
 from node.atlas import Atlas
+from node.auditor import Auditor
 from node.backend import ShardBackend
 from node.clock import NodeClock, steady_s
 from node.cluster import ClusterClient
 from node.config import Config
 from node.edge import NodeEdge, Surroundings
+from node.estimates import Estimates
 from node.feeds import FeedHub
 from node.garbage import collect_thoroughly
 from node.ground import Grounds
@@ -45,11 +47,13 @@ from node.services import ServiceDesk, Work
 from node.stores import Stores
 from node.tenancy import Tenancy
 from node.worker import Worker
+from node.zones import ZoneBook
 from storage import markets
 from storage.bus import RedisBus
 from storage.claims import PostgresClaims
 from storage.clock import database_time
 from storage.database import DatabaseUnreachable
+from storage.estimates import RedisEstimates
 from storage.idempotency import Idempotency
 from storage.leases import PostgresLeases
 from storage.letters import PostgresLetters
@@ -91,15 +95,18 @@ class Node:
     stores: Stores
     clock: NodeClock
     atlas: Atlas
+    zones: ZoneBook
     worker: Worker
     hosting: Hosting
     keeper: Keeper
     lookouts: Lookouts
+    estimates: Estimates
     services: ServiceDesk
     letters: LetterDesk
     live: LiveHub
     feeds: FeedHub
     edge: NodeEdge | None = None
+    auditor: Auditor | None = None
 
     async def leave(self) -> None:
         """Send clients elsewhere, stop every shard in order and let go of it."""
@@ -111,14 +118,17 @@ class Node:
     async def attend(self, shard: Shard, tenancy: Tenancy) -> None:
         """Look after a shard while it is here, and have its couriers follow it afterwards."""
         try:
-            await self.lookouts.attend(shard, tenancy)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.estimates.attend, shard, tenancy)
+                nursery.start_soon(self.lookouts.attend, shard, tenancy)
         finally:
             if self.edge is not None:
                 self.edge.moved(shard.id)
 
     async def read_atlas(self) -> None:
-        """Read the markets now."""
+        """Read the markets and their zones now."""
         self.atlas.read(await markets.fetch_all(self.stores.database))
+        await self.zones.refresh()
 
     async def set_clock(self) -> None:
         """Go by the database's clock as it stands now."""
@@ -163,6 +173,7 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
             bus.run,
             node.worker.run,
             node.keeper.run,
+            node.estimates.run,
             collect_thoroughly,
         ):
             nursery.start_soon(work)
@@ -179,6 +190,10 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
         )
         node.edge = _edged(node, nursery, config.cluster_secret)
         nursery.start_soon(node.edge.run, doors)
+        if config.audit_every:
+            node.auditor = Auditor(config.audit_every)
+            node.worker.overhear = node.auditor.overhear
+            nursery.start_soon(node.auditor.run)
         yield node
         nursery.cancel_scope.cancel()
 
@@ -196,13 +211,15 @@ def _edged(node: Node, nursery: trio.Nursery, secret: str) -> NodeEdge:
         version=VERSION,
         stores=stores,
         clock=node.clock,
-        grounds=Grounds(node.atlas),
+        grounds=Grounds(node.atlas, node.estimates.find),
+        zones=node.zones,
         shards=node.hosting.shards,
         take=node.lookouts.take,
         feeds=node.feeds,
         live=node.live,
         presence=RedisPresence(stores.redis, stores.cluster),
         view=lambda: node.keeper.view,
+        foretold=node.estimates.foretold,
     )
     cluster = ClusterClient(
         nursery,
@@ -232,7 +249,11 @@ def _fitted(
     )
     feeds = FeedHub(journal, live=live)
     bus = RedisBus(stores.redis, stores.cluster)
-    lookouts = Lookouts(atlas, RedisPositions(stores.redis, stores.cluster), clock, live)
+    zones = ZoneBook(stores.database, clock)
+    lookouts = Lookouts(atlas, RedisPositions(stores.redis, stores.cluster), clock, live, zones)
+    estimates = Estimates(
+        RedisEstimates(stores.redis, stores.cluster), clock, lambda: atlas.shards().values()
+    )
     services = ServiceDesk(
         SERVICES, PostgresClaims(stores.database), announcement.node, Random(announcement.node)
     )
@@ -249,7 +270,9 @@ def _fitted(
         feeds=feeds,
         worker=worker,
         sightings=lookouts.sightings,
+        closed=zones.closed,
         attend=attend,
+        listen=estimates.listen,
         serve=services.window,
     )
     row = NodeRow(node=announcement.node, address=announcement.address, version=VERSION)
@@ -259,10 +282,12 @@ def _fitted(
         stores=stores,
         clock=clock,
         atlas=atlas,
+        zones=zones,
         worker=worker,
         hosting=hosting,
         keeper=keeper,
         lookouts=lookouts,
+        estimates=estimates,
         services=services,
         letters=LetterDesk(
             PostgresLetters(stores.database), kinds(Policy()), lambda: hosting.shards

@@ -4,10 +4,11 @@ A round asks with no more than its number; the survey is taken here, from the st
 when the question is due. What goes on to the solver itself is a plain `Request`, answered either in
 this process (`Inline`, for simulations: the same steps in the same order) or by a worker process
 (`node.worker`), which keeps the event loop free. The plan and the learned demand stay here from
-round to round; losing them costs one round's quality and nothing else.
+round to round, also when a round ends without one; losing them costs a round's quality and nothing
+else. So they are forgotten when solvers keep failing at them, which may be why.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -18,9 +19,10 @@ from msgspec import Struct
 
 from actors.failures import ActorGone
 from dispatch.courier import Courier
+from dispatch.decision import OrderDecided
 from dispatch.ids import CourierId, Instant, MarketId, RestaurantId
 from dispatch.matching.demand import Demand
-from dispatch.matching.plan import Plan
+from dispatch.matching.kitchens import Kitchens
 from dispatch.matching.solving import Answer, Request, answer
 from dispatch.matching.survey import Sightings, survey
 from dispatch.order import Order
@@ -29,7 +31,13 @@ from dispatch.restaurant import Restaurant
 from dispatch.round import Solve, Solved, Unsolved
 from dispatch.step import Tell
 from geo.point import Point
-from geo.travel import StraightLine
+from geo.travel import Open, Ways
+from geo.zone import Outline
+from node.ways import PresentWays
+from streets.travel import opened
+
+DOUBTS_MAX = 3
+"""Rounds of a market, one after the other, that a solver may fail at before it starts afresh."""
 
 
 class RoundTaken(Struct, frozen=True, kw_only=True):
@@ -42,6 +50,10 @@ class RoundTaken(Struct, frozen=True, kw_only=True):
     unplanned: int
     cost_s: float
     took_ms: float
+    cut: str = ""
+    """Why the plan is not all that the solver would have found, if it is not."""
+    decided: tuple[OrderDecided, ...] = ()
+    """What was decided, with its reasons."""
 
 
 class Actors(Protocol):
@@ -62,14 +74,19 @@ class Desk:
 
     clock: Callable[[], Instant]
     policy: Policy
-    travel: StraightLine
+    travel: Ways
     solver: str
     sightings: Callable[[], Sightings] = dict[CourierId, Point]
     watch: Callable[[RoundTaken], None] = lambda _round: None
+    present: PresentWays | None = None
+    """Where `travel` is only the usual, what it is now."""
+    opened: Open = opened
+    """Opens streets: those of a simulation are waited for, those of a node are not."""
+    closed: Callable[[], Sequence[Outline]] = tuple[Outline, ...]
+    """The areas whose streets nobody gets through now."""
     _actors: Actors | None = None
-    _kept: dict[MarketId, tuple[Plan, Demand]] = field(
-        default_factory=dict[MarketId, tuple[Plan, Demand]]
-    )
+    _kept: dict[MarketId, Answer] = field(default_factory=dict[MarketId, Answer])
+    _doubts: dict[MarketId, int] = field(default_factory=dict[MarketId, int])
 
     def attend(self, actors: Actors) -> None:
         """Take the shard whose rounds are solved here."""
@@ -85,25 +102,28 @@ class Desk:
         To look takes a moment; the rest takes longer, needs nothing that changes, and may be done
         in another thread.
         """
-        plan, demand = self._kept.get(solve.market_id, (None, Demand()))
+        kept = self._kept.get(solve.market_id)
+        demand = kept.demand if kept else Demand()
         now, actors = self.clock(), self._attended()
         orders = [cast("Order", state) for _, state in actors.states("order")]
         couriers = [cast("Courier", state) for _, state in actors.states("courier")]
         restaurants = [cast("Restaurant", state) for _, state in actors.states("restaurant")]
-        sightings = self.sightings()
+        sightings, closed = self.sightings(), self.closed()
 
         def request() -> Request:
             places = _places(restaurants)
-            policy, travel = self.policy, self.travel
+            ways = self.present.at(now, couriers, closed) if self.present else self.travel
+            policy, travel = self.policy, self.opened(ways)
             return Request(
                 number=solve.number,
                 survey=survey(
                     orders, couriers, places, now, policy, travel, sightings, since=demand.at
                 ),
-                kept=plan,
+                kept=kept.plan if kept else None,
                 demand=demand,
+                kitchens=kept.kitchens if kept else Kitchens(),
                 policy=policy,
-                travel=travel,
+                travel=ways,
                 solver=self.solver,
             )
 
@@ -111,15 +131,23 @@ class Desk:
 
     def hand_in(self, sequence: int, solve: Solve, answered: Answer, took_ms: float) -> None:
         """Keep the plan and tell the market what is decided."""
-        self._kept[solve.market_id] = (answered.plan, answered.demand)
+        if not answered.solved.cut:
+            self._doubts.pop(solve.market_id, None)
+        if self._doubts.get(solve.market_id, 0) < DOUBTS_MAX:
+            self._kept[solve.market_id] = answered
         self._settle(sequence, Tell("round", solve.market_id, answered.solved))
         self.watch(_taken(answered.solved, self.clock(), took_ms))
 
     def give_up(self, sequence: int, solve: Solve, reason: str) -> None:
-        """Tell the market that there is no plan, and start the next round from nothing."""
-        self._kept.pop(solve.market_id, None)
+        """Tell the market that there is no plan of this round; the last one stays for the next."""
         unsolved = Unsolved(solve.number, reason)
         self._settle(sequence, Tell("round", solve.market_id, unsolved))
+
+    def doubt(self, solve: Solve) -> None:
+        """Note that a solver failed at this market's round; too often, and nothing is kept."""
+        doubts = self._doubts[solve.market_id] = self._doubts.get(solve.market_id, 0) + 1
+        if doubts >= DOUBTS_MAX:
+            self._kept.pop(solve.market_id, None)
 
     def _settle(self, sequence: int, tell: Tell) -> None:
         """Hand an answer in. A shard that has gone meanwhile asks again when it is back."""
@@ -146,6 +174,8 @@ def _taken(solved: Solved, at: Instant, took_ms: float) -> RoundTaken:
         unplanned=solved.unplanned,
         cost_s=solved.cost_s,
         took_ms=took_ms,
+        cut=solved.cut,
+        decided=solved.decided,
     )
 
 
@@ -164,5 +194,5 @@ class Inline:
         assert service == "solver", f"there is no service {service!r} for {key!r}"
         solve = solve_decoder.decode(message)
         began = perf_counter()
-        answered = answer(self._desk.request(solve))
+        answered = answer(self._desk.request(solve), self._desk.opened)
         self._desk.hand_in(sequence, solve, answered, (perf_counter() - began) * 1000)

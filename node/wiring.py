@@ -22,6 +22,7 @@ from dispatch.round import Begin
 from dispatch.step import Refused
 from geo.point import Point
 from node.hosting import Market, desk_of, kept, kinds, solving
+from node.reckoner import Reckoner
 from node.solver import RoundTaken
 from node.worker import Worker
 from storage.memory import MemoryStore
@@ -39,10 +40,13 @@ class Listeners:
     """The feeds of this process: hands each person's messages to whoever listens."""
 
     by_person: dict[str, Hear] = field(default_factory=dict[str, Hear])
+    reckoner: Reckoner | None = None
 
     def publish(self, person: str, number: int, message: Struct, epoch: int) -> None:
         """Hand a committed message on; nobody listening is no matter, the journal has it."""
         del number, epoch
+        if self.reckoner is not None:
+            self.reckoner.hear(message)
         if hear := self.by_person.get(person):
             hear(message)
 
@@ -63,6 +67,11 @@ class Composition:
     def listen(self, person: str, hear: Hear) -> None:
         """Have a person's committed feed messages handed to `hear`."""
         self.listeners.by_person[person] = hear
+
+    def reckon(self, reckoner: Reckoner) -> None:
+        """Have a reckoner hear what all feeds are told, and learn from it how long things take."""
+        self.listeners.reckoner = reckoner
+        reckoner.attend(self.shard)
 
     def check_health(self) -> None:
         """Raise `Unhealthy` when a handler has failed: a fault of the program, not of its users."""
@@ -96,7 +105,7 @@ async def composed(
     """
     worker = None if in_process else Worker()
     listeners = Listeners()
-    desk = desk_of(market, clock, sightings, watch)
+    desk = desk_of(market, clock, sightings, watch, waits=in_process)
     ports = Ports(
         journal=journal or MemoryStore(),
         clock=clock,

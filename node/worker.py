@@ -1,63 +1,83 @@
-"""The solver's worker process, seen from the node, and the process itself.
+"""Rounds solved in another process, and what becomes of a round when that one fails.
 
-Graph solvers hold the interpreter for a whole solve, so rounds are solved in a process of their
-own: `python -m node.worker` reads requests from its input and writes answers to its output, each a
-length of four bytes and as many bytes of msgpack. It compiles and warms its code before it takes
-the first question, and ends when its input does, so that it cannot outlive its node. A worker that
-dies or is late is ended, the round is given up, and another is started.
+A worker puts questions to its `solver_process`, one at a time, and the loop never waits for it.
+Every round gets a plan in time. Of a process that dies, is late, or says what cannot be understood,
+the hasty answer it sent ahead is taken; if there is none, or if no process has begun with the round
+halfway to its deadline, the node works a plain plan out by itself, in a thread, with code that
+nothing can be compiled wrong in. Both are recorded as cut off, with the reason. The process that
+failed is ended, and another is started.
 """
 
-import os
-import subprocess
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import BinaryIO
 
 import msgspec
 import trio
 
 from actors.failures import ActorGone
 from dispatch.ids import MarketId
-from dispatch.matching.solvers import warm_up
+from dispatch.matching.fallback import cut_off, plain
 from dispatch.matching.solving import Answer, Request, answer
 from dispatch.round import Solve
 from node.solver import Desk, solve_decoder
+from node.solver_process import COMMAND, ProcessFailed, SolverProcess, started, written
+from streets.soon import opened_soon
 
-FRAME_BYTES_MAX = 256 * 1024 * 1024
-LENGTH_BYTES = 4
 STARTS_MAX = 5
-"""Workers that may fail to come up, one after the other, before the node gives up."""
+"""Processes that may fail to come up, one after the other, before the node gives up."""
 BACKOFF_S = 1.0
 WARMING_S_MAX = 120.0
-"""Time a worker has to load, and on a fresh machine to compile, before its first answer."""
+"""Time a process has to load, and on a fresh machine to compile, before its first answer."""
+BEGIN_SHARE = 0.5
+"""Of a question's time, when it is too late for a process to begin with it."""
+SEARCH_SHARE = 0.8
+"""Of what is then left, how long the solver may search; the rest is for saying what it found."""
+
+INSOLUBLE = (LookupError, ValueError, ArithmeticError)
+"""What a market that contradicts itself may raise here; it costs its round, and not the node."""
 
 _answers = msgspec.msgpack.Decoder(Answer)
-_requests = msgspec.msgpack.Decoder(Request)
 
-
-class WorkerFailed(Exception):
-    """The worker died, was late, or said what cannot be understood; another is started."""
+type Overhear = Callable[[bytes, bytes], None]
+"""Hears a question and its answer, and does not keep the loop waiting."""
 
 
 class NoWorker(Exception):
-    """No worker comes up, however often it is tried; the message says what to look at."""
+    """No process comes up, however often it is tried; the message says what to look at."""
 
 
-@dataclass(frozen=True, slots=True)
+class SaysNonsense(Exception):
+    """The process answered, but not what it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """A round that waits for its plan, where it is answered, and until when that is of use."""
 
     desk: Desk
     sequence: int
     solve: Solve
+    begin_by: float
     deadline: float
 
     def give_up(self, reason: str) -> None:
         """Tell the market that there will be no plan."""
         self.desk.give_up(self.sequence, self.solve, reason)
+
+    def hand_in(self, answered: Answer, took_ms: float) -> None:
+        """Tell the market what is decided."""
+        self.desk.hand_in(self.sequence, self.solve, answered, took_ms)
+
+    def understood(self, said: bytes) -> Answer:
+        """Return the answer in a frame; raises SaysNonsense."""
+        try:
+            answered = _answers.decode(said)
+        except msgspec.DecodeError as error:
+            raise SaysNonsense(f"it says nonsense: {error}") from error
+        if answered.solved.number != self.solve.number:
+            raise SaysNonsense(f"it answered round {answered.solved.number}")
+        return answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +89,35 @@ class Window:
     timeout_s: float
 
     def submit(self, service: str, sequence: int, key: str, message: bytes) -> None:
-        """Put a question; it is given up when no plan has come in time."""
+        """Put a question, which the solver has so long to answer."""
         assert service == "solver", f"there is no service {service!r} for {key!r}"
-        solve = solve_decoder.decode(message)
-        deadline = trio.current_time() + self.timeout_s
-        self.worker.put(Question(self.desk, sequence, solve, deadline))
+        now = trio.current_time()
+        put = Question(
+            desk=self.desk,
+            sequence=sequence,
+            solve=solve_decoder.decode(message),
+            begin_by=now + BEGIN_SHARE * self.timeout_s,
+            deadline=now + self.timeout_s,
+        )
+        self.worker.put(put)
 
 
 class Worker:
     """Solves rounds in another process, one at a time, the newest of each market.
 
-    `ready` is set while a warm worker takes questions; `starts` counts the processes so far.
+    `ready` is set while a warm process takes questions; `starts` counts the processes so far. What
+    was asked and answered can be overheard (`overhear`), as it went through the pipe.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
         """Begin with nothing to do."""
+        self._command = command
         self._questions: dict[MarketId, Question] = {}
-        self._asked = trio.Event()
+        self._lot = trio.lowlevel.ParkingLot()
         self.starts = 0
         self.pid: int | None = None
         self.ready = trio.Event()
+        self.overhear: Overhear = _ignored
 
     def put(self, question: Question) -> None:
         """Have a question answered; an older one of the same market that waits is given up."""
@@ -96,130 +125,125 @@ class Worker:
         if older := self._questions.pop(market_id, None):
             older.give_up("a newer round came before its turn")
         self._questions[market_id] = question
-        self._asked.set()
+        self._lot.unpark_all()
 
     async def run(self) -> None:
-        """Serve questions until cancelled, with one worker after the other; raises NoWorker."""
+        """Serve questions until cancelled, with one process after the other; raises NoWorker."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._fall_back_in_time)
+            await self._serve_by_turns()
+
+    async def _serve_by_turns(self) -> None:
         failed = 0
         while failed < STARTS_MAX:
-            async with _process() as process:
+            async with started(self._command) as process:
                 self.starts, self.pid = self.starts + 1, process.pid
                 is_warm = await self._serve(process)
             failed = 0 if is_warm else failed + 1
             await trio.sleep(BACKOFF_S * failed)
         raise NoWorker(
-            f"{STARTS_MAX} solver processes in a row did not start; run `python -m node.worker` "
-            "by hand and see what it says"
+            f"{STARTS_MAX} solver processes in a row did not start; run "
+            "`python -m node.solver_process` by hand and see what it says"
         )
 
-    async def _serve(self, process: trio.Process) -> bool:
-        """Hand questions to this worker until it fails; return whether it ever was warm."""
+    async def _serve(self, process: SolverProcess) -> bool:
+        """Hand questions to this process until it fails; return whether it ever was warm."""
         try:
             with trio.fail_after(WARMING_S_MAX):
-                await _exchanged(process, b"")
-        except (trio.TooSlowError, WorkerFailed):
+                await process.ask(b"")
+                await process.answer()
+        except (trio.TooSlowError, ProcessFailed):
             return False
         self.ready.set()
         try:
-            while await self._answered(process, await self._next()):
+            while await self._is_answered(process, await self._next()):
                 pass
         finally:
             self.ready = trio.Event()
         return True
 
     async def _next(self) -> Question:
-        """Return the question that waits longest; those that waited too long are given up."""
-        while True:
-            while self._questions:
-                question = self._questions.pop(next(iter(self._questions)))
-                if trio.current_time() < question.deadline:
-                    return question
-                question.give_up("the solver was not ready in time")
-            self._asked = trio.Event()
-            await self._asked.wait()
+        """Take the question that waits longest."""
+        while not self._questions:
+            await self._lot.park()
+        return self._questions.pop(next(iter(self._questions)))
 
-    async def _answered(self, process: trio.Process, question: Question) -> bool:
-        """Have a question answered; False when the worker is no good any more."""
-        began = perf_counter()
+    async def _fall_back_in_time(self) -> None:
+        """Answer by plain plans, until cancelled, what no process has begun with in time."""
+        while True:
+            while not self._questions:
+                await self._lot.park()
+            soonest = min(self._questions.values(), key=lambda one: one.begin_by)
+            with trio.move_on_at(soonest.begin_by):
+                await self._lot.park()
+                continue
+            if self._questions.get(soonest.solve.market_id) is soonest:
+                del self._questions[soonest.solve.market_id]
+                await _fall_back(soonest, b"", "no solver was ready in time")
+
+    async def _is_answered(self, process: SolverProcess, asked: Question) -> bool:
+        """Have a question answered; False when the process is no good any more."""
+        began_s, hasty = perf_counter(), b""
         try:
-            request = question.desk.look(question.solve)
+            request = asked.desk.look(asked.solve)
+            with trio.fail_at(asked.deadline):
+                question = await _written(request, asked.deadline)
+                await process.ask(question)
+                hasty = await process.answer()
+                said = await process.answer()
+                answered = asked.understood(said)
         except ActorGone:  # The shard is being recovered, and asks again when it is back.
             return True
-        try:
-            with trio.fail_at(question.deadline):
-                # A large market takes tenths of a second to write down, and sockets do not wait.
-                asked = await trio.to_thread.run_sync(lambda: msgspec.msgpack.encode(request()))
-                answered = _answers.decode(await _exchanged(process, asked))
-        except (trio.TooSlowError, WorkerFailed, msgspec.DecodeError) as error:
+        except (trio.TooSlowError, ProcessFailed, SaysNonsense) as error:
             reason = "it was late" if isinstance(error, trio.TooSlowError) else str(error)
-            question.give_up(f"the solver failed: {reason}")
+            asked.desk.doubt(asked.solve)
+            await _fall_back(asked, hasty, f"the solver failed: {reason}")
             return False
-        took_ms = (perf_counter() - began) * 1000
-        question.desk.hand_in(question.sequence, question.solve, answered, took_ms)
+        except INSOLUBLE as error:
+            asked.give_up(f"nothing could be asked: {error!r}")
+            return True
+        asked.hand_in(answered, _since_ms(began_s))
+        self.overhear(question, said)
         return True
 
 
-@asynccontextmanager
-async def _process() -> AsyncGenerator[trio.Process]:
-    """Yield a fresh worker process, and see to it that it has ended afterwards."""
-    process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "node.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the node, which ends its worker in order.
-    )
+def _ignored(question: bytes, said: bytes) -> None:
+    """Ignore what is overheard."""
+    del question, said
+
+
+async def _written(request: Callable[[], Request], deadline: float) -> bytes:
+    """Return the question: a large market takes tenths of a second to write down."""
+    budget_s = SEARCH_SHARE * (deadline - trio.current_time())
+    return await trio.to_thread.run_sync(lambda: written(request(), budget_s))
+
+
+async def _fall_back(asked: Question, hasty: bytes, reason: str) -> None:
+    """Answer with what was said in haste, or else with a plain plan; say why there is no better."""
+    began_s = perf_counter()
     try:
-        yield process
-    finally:
-        process.kill()
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
-            await process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    await pipe.aclose()
+        answered = _find_understood(asked, hasty) or await _worked_out(asked)
+    except ActorGone:  # As above.
+        return
+    except INSOLUBLE as error:
+        asked.give_up(f"{reason}; a plain plan failed as well: {error!r}")
+        return
+    asked.hand_in(cut_off(answered, reason), _since_ms(began_s))
 
 
-async def _exchanged(process: trio.Process, question: bytes) -> bytes:
-    """Send a frame and return the frame that answers it; raises WorkerFailed."""
-    assert process.stdin is not None
-    assert process.stdout is not None
+def _find_understood(asked: Question, hasty: bytes) -> Answer | None:
+    """Return the hasty answer, if there is one that can be understood."""
     try:
-        await process.stdin.send_all(len(question).to_bytes(LENGTH_BYTES) + question)
-        length = int.from_bytes(await _received(process.stdout, LENGTH_BYTES))
-        if length > FRAME_BYTES_MAX:
-            raise WorkerFailed(f"it answered {length} bytes")
-        return await _received(process.stdout, length)
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise WorkerFailed("it has died") from error
+        return asked.understood(hasty) if hasty else None
+    except SaysNonsense:
+        return None
 
 
-async def _received(pipe: trio.abc.ReceiveStream, length: int) -> bytes:
-    received = bytearray()
-    while len(received) < length:
-        part = await pipe.receive_some(length - len(received))
-        if not part:
-            raise WorkerFailed("it has died")
-        received += part
-    return bytes(received)
+async def _worked_out(asked: Question) -> Answer:
+    """Return a plain plan, from the states of this moment."""
+    request = asked.desk.look(asked.solve)
+    return await trio.to_thread.run_sync(lambda: answer(plain(request()), opened_soon))
 
 
-def serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Be the worker: answer until the input ends. An empty question asks whether it is warm."""
-    warm_up()
-    while length := questions.read(LENGTH_BYTES):
-        question = questions.read(int.from_bytes(length))
-        said = msgspec.msgpack.encode(answer(_requests.decode(question))) if question else b""
-        answers.write(len(said).to_bytes(LENGTH_BYTES) + said)
-        answers.flush()
-
-
-def main() -> None:
-    """Be the worker of whoever holds the other ends; a node that died has no more questions."""
-    try:
-        serve(sys.stdin.buffer, sys.stdout.buffer)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Nothing more to flush to.
-
-
-if __name__ == "__main__":
-    main()
+def _since_ms(began_s: float) -> float:
+    return (perf_counter() - began_s) * 1_000

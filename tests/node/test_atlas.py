@@ -1,5 +1,6 @@
 """The atlas: which land belongs to which market, and when a courier has left it."""
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -8,7 +9,8 @@ from dispatch.ids import MarketId, ShardId
 from geo.cell import SHARD, Cell, cell_at, disk, parent, shard_of
 from geo.point import LatLng
 from geo.position import Position, State
-from node.atlas import Atlas, MarketInvalid, Settings, a_market
+from geo.travel import Lookup, OnStreets, StraightLine
+from node.atlas import Atlas, MarketInvalid, Settings, Streets, a_market, ways_of
 from storage.markets import MarketRow
 
 CENTRE = LatLng(55.676, 12.568)
@@ -53,8 +55,31 @@ def test_a_market_has_the_shard_around_its_centre_and_is_run_as_it_was_set() -> 
 
     assert row.shard == parent(cell_at(CENTRE.lat, CENTRE.lng), SHARD)
     assert market is not None
-    assert (market.market_id, market.travel.speed_mps, market.solver) == ("cph", 5.0, "nearest")
+    assert (market.market_id, market.solver) == ("cph", "nearest")
+    assert market.travel == StraightLine(speed_mps=5.0, detour=1.4)
     assert atlas.shards() == {MarketId("cph"): row.shard}
+
+
+def test_a_market_with_streets_rides_them_on_its_own_plane() -> None:
+    streets = Streets(folder="cities/cph", vehicle="car", lookup=Lookup.EXACT)
+    row = a_market("cph", Settings(centre=CENTRE, streets=streets))
+    atlas = Atlas()
+
+    atlas.read([row])
+
+    market = atlas.find_market(row.shard)
+    assert market is not None
+    assert market.travel == OnStreets(
+        folder="cities/cph", vehicle="car", lookup=Lookup.EXACT, centre=CENTRE
+    )
+
+
+def test_settings_from_before_there_were_streets_ride_a_straight_line() -> None:
+    kept = msgspec.msgpack.encode({"centre": {"lat": 55.7, "lng": 12.6}, "speed_mps": 5.0})
+
+    settings = msgspec.msgpack.decode(kept, type=Settings)
+
+    assert ways_of(settings) == StraightLine(speed_mps=5.0, detour=1.4)
 
 
 def test_two_markets_cannot_have_the_same_land() -> None:

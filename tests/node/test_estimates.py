@@ -1,0 +1,149 @@
+"""What markets learn goes on with their next owner, and is known where they are not run."""
+
+# ruff: noqa: ARG001 - the clock jumps only when it is an argument of the test itself.
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import trio
+import trio.testing
+
+from dispatch.arrival import EstimatesUnreachable
+from dispatch.ids import Instant, MarketId, ShardId, after
+from dispatch.policy import Policy
+from geo.eta import Eta, Observation, Part
+from geo.point import LatLng
+from geo.travel import OnStreets, StraightLine
+from node.estimates import SAVE_S, USUAL_WAY, Estimates, way_of
+from node.hosting import Market
+from node.tenancy import Tenancy
+from node.wiring import SHARD, composed
+
+DAWN = Instant(1_800_000_000_000)
+ELSEWHERE = ShardId(7)
+MARKET = Market(
+    market_id=MarketId("m"),
+    policy=Policy(),
+    travel=StraightLine(speed_mps=5.0),
+    solver="insert",
+)
+LEARNED = Eta().learned(Observation(Part.COOKING, "rst_1", 2_400.0))
+MORE = LEARNED.learned(Observation(Part.COOKING, "rst_1", 2_500.0))
+
+
+class KeptTimes:
+    """A store in memory, which can be out of reach."""
+
+    def __init__(self) -> None:
+        self.kept: dict[ShardId, Eta] = {}
+        self.is_away = False
+
+    async def save(self, shard: ShardId, eta: Eta) -> None:
+        await trio.lowlevel.checkpoint()
+        self._check()
+        self.kept[shard] = eta
+
+    async def load(self, shard: ShardId) -> Eta | None:
+        await trio.lowlevel.checkpoint()
+        self._check()
+        return self.kept.get(shard)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise EstimatesUnreachable("the test said so")
+
+
+def _now() -> Instant:
+    return after(DAWN, trio.current_time())
+
+
+def estimates(store: KeptTimes) -> Estimates:
+    return Estimates(store, _now, lambda: (SHARD, ELSEWHERE))
+
+
+@asynccontextmanager
+async def attended(known: Estimates) -> AsyncGenerator[None]:
+    """Have the market run here, with its estimates attended to, for as long as the block does."""
+    known.listen(MARKET, SHARD, None)
+    tenancy = Tenancy(SHARD, trio.current_time() + 86_400, trio.current_time)
+    async with composed(MARKET, _now) as market, trio.open_nursery() as nursery:
+        nursery.start_soon(known.attend, market.shard, tenancy)
+        await trio.testing.wait_all_tasks_blocked()
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_next_owner_goes_on_from_what_was_learned(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = KeptTimes()
+    store.kept[SHARD] = LEARNED
+    known = estimates(store)
+
+    async with attended(known):
+        found = known.find(SHARD)
+
+    assert found.parts == LEARNED.parts
+
+
+async def test_what_is_learned_is_saved_each_minute(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = KeptTimes()
+    known = estimates(store)
+
+    async with attended(known):
+        await trio.sleep(SAVE_S + 1)
+
+    assert store.kept[SHARD].parts == {}
+    assert SHARD in store.kept
+
+
+async def test_a_store_that_is_away_stops_nobody_from_learning(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = KeptTimes()
+    store.is_away = True
+    known = estimates(store)
+
+    async with attended(known):
+        await trio.sleep(3 * SAVE_S)
+        store.is_away = False
+        await trio.sleep(SAVE_S + 1)
+
+    assert SHARD in store.kept
+
+
+async def test_a_market_of_another_node_is_known_as_that_node_saved_it() -> None:
+    store = KeptTimes()
+    known = estimates(store)
+    store.kept[ELSEWHERE] = LEARNED
+    await known.refresh()
+    store.kept[ELSEWHERE] = MORE
+
+    await known.refresh()
+
+    assert known.find(ELSEWHERE) == MORE
+
+
+async def test_what_was_read_is_kept_while_the_store_is_away() -> None:
+    store = KeptTimes()
+    store.kept[ELSEWHERE] = LEARNED
+    known = estimates(store)
+    await known.refresh()
+    store.is_away = True
+
+    await known.refresh()
+
+    assert known.find(ELSEWHERE) == LEARNED
+
+
+def test_a_market_that_nobody_knows_anything_of_has_priors() -> None:
+    assert estimates(KeptTimes()).find(ELSEWHERE) == Eta()
+
+
+def test_rides_are_measured_by_a_straight_line_where_there_are_streets() -> None:
+    streets = OnStreets(folder="malta", vehicle="bicycle", centre=LatLng(35.9, 14.5))
+
+    assert way_of(streets) == USUAL_WAY
+    assert way_of(MARKET.travel) == MARKET.travel
