@@ -14,9 +14,11 @@ from api.replies import Declined, Flaw
 from dispatch.delivery import WITH_COURIER, DeliveryStatus
 from dispatch.ids import CourierId, CustomerId, OfferId, OrderId, RestaurantId, after, prefixed
 from dispatch.step import Code
+from dispatch.zone import Zone
 from services.accounts.principal import Principal, Role, Scope
-from storage import couriers, offers, orders, restaurants, shifts, tracking
+from storage import couriers, decisions, offers, orders, restaurants, shifts, tracking, zones
 from storage.couriers import CourierRow
+from storage.decisions import Filed
 from storage.offers import OfferRow
 from storage.orders import OfCustomer, OfRestaurants, OrderRow, Stretch
 from storage.restaurants import Kept, RestaurantRow
@@ -53,6 +55,21 @@ async def delivery_for(edge: Edge, principal: Principal, order_id: str) -> Order
     if row is None or not (_is_of_his_side(principal, row) or _carries(principal, row)):
         raise Declined(Code.NOT_FOUND)
     return row
+
+
+async def decisions_for(
+    edge: Edge, principal: Principal, order_id: str, after: int, count_max: int
+) -> Sequence[Filed]:
+    """Return what was decided about an order: to the tenant all of it, to a courier his part."""
+    if principal.role is Role.COURIER:
+        found, courier_id = OrderId(an_id(order_id)), courier_of(principal)
+        his = await decisions.fetch_about(edge.database, found, courier_id, after, count_max)
+        if not his and not after:
+            raise Declined(Code.NOT_FOUND)
+        return his
+    only_staff(principal)
+    row = await order_for(edge, principal, order_id)
+    return await decisions.fetch_of_order(edge.database, row.order_id, after, count_max)
 
 
 async def courier_for(edge: Edge, principal: Principal, courier_id: str) -> CourierRow:
@@ -169,6 +186,21 @@ def runs(principal: Principal, row: RestaurantRow | OrderRow) -> bool:
 
 def _is_for_tenant(principal: Principal) -> bool:
     return principal.is_staff or principal.role is Role.INTEGRATOR
+
+
+async def zone_for(edge: Edge, principal: Principal, zone_id: str) -> Zone:
+    """Return a zone to everybody of its tenant, as long as its rules are not over for good."""
+    zone = await zones.find(edge.database, an_id(zone_id))
+    is_seen = zone is not None and zone.tenant_id == principal.tenant_id
+    if zone is None or not is_seen or not (zone.ended_at is None or _is_for_tenant(principal)):
+        raise Declined(Code.NOT_FOUND)
+    return zone
+
+
+async def zone_run_by(edge: Edge, principal: Principal, zone_id: str) -> Zone:
+    """Return a zone to who acts for its tenant, also one that has ended."""
+    only_staff(principal)
+    return await zone_for(edge, principal, zone_id)
 
 
 def only_owner(principal: Principal) -> None:

@@ -68,7 +68,7 @@ async def list_deliveries(call: Call[None, DeliveryListing]) -> Reply[Page[Order
             found,
             wanted.limit,
             key=lambda row: row.order_id,
-            shown=lambda row: order_view(row, principal, call.edge.map),
+            shown=lambda row: order_view(row, principal, call.edge.map, call.began_at),
         )
     )
 
@@ -123,6 +123,6 @@ async def _delivery(edge: Edge, principal: Principal, delivery_id: str) -> Order
 def _shown(
     edge: Edge, principal: Principal, row: OrderRow, *, is_new: bool = False
 ) -> Reply[OrderView]:
-    view = order_view(row, principal, edge.map)
+    view = order_view(row, principal, edge.map, edge.now())
     headers = {"Location": f"/v1/deliveries/{view.delivery_id}"} if is_new else {}
     return Reply(value=view, etag=order_etag(row), headers=headers)

@@ -123,11 +123,13 @@ SHOWN: Mapping[type[Struct], Show] = {
     order_state.OrderMoved: _alike(events.OrderMoved),
     order_state.OrderCanceled: _alike(events.OrderCanceled),
     order_state.DeliveryTroubled: _alike(events.DeliveryTroubled),
+    order_state.OrderDelayed: _alike(events.OrderDelayed),
     restaurant.OrderRequested: _alike(events.OrderRequested),
     restaurant.RestaurantMoved: _alike(events.RestaurantMoved),
     courier_state.OfferMade: _offer_made,
     courier_state.OfferGone: _alike(events.OfferGone),
     courier_state.RouteChanged: _route_changed,
+    courier_state.CourierNeared: _alike(events.CourierNeared),
 }
 """How each fact that is told to a feed is shown."""
 

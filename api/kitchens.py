@@ -106,7 +106,7 @@ async def list_queue(call: Call[None, Queue]) -> Reply[Page[OrderView]]:
             found,
             wanted.limit,
             key=lambda row: row.order_id,
-            shown=lambda row: order_view(row, principal, call.edge.map),
+            shown=lambda row: order_view(row, principal, call.edge.map, call.began_at),
         )
     )
 
@@ -189,7 +189,7 @@ async def _done(call: _OrderCall, row: OrderRow, message: Message) -> Reply[Orde
     call.must_match(order_etag(row))
     accepted(await call.edge.actors.ask(row.shard, "order", row.order_id, message))
     row = await _order(call)
-    view = order_view(row, call.principal, call.edge.map)
+    view = order_view(row, call.principal, call.edge.map, call.edge.now())
     return Reply(value=view, etag=order_etag(row))
 
 

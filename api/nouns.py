@@ -12,6 +12,7 @@ from api import tracking as links
 from api.accounts import accounts
 from api.connect import connect
 from api.couriers import couriers
+from api.decisions import decisions
 from api.deliveries import deliveries
 from api.feed import feed
 from api.front import pulse
@@ -41,6 +42,7 @@ NOUNS = (
     tracking,
     zones,
     journal,
+    decisions,
     tokens,
     accounts,
     connect,

@@ -16,7 +16,7 @@ from api.arrivals import arrival
 from api.ports import Map
 from api.times import WrittenTime, rfc3339, written
 from dispatch.delivery import WITH_COURIER, DeliveryStatus
-from dispatch.ids import CourierId, CustomerId, OrderId, RestaurantId
+from dispatch.ids import CourierId, CustomerId, Instant, OrderId, RestaurantId
 from dispatch.kitchen import OrderStatus
 from services.accounts.principal import Principal, Role
 from storage.orders import OrderRow
@@ -32,10 +32,9 @@ class CourierShown(Struct, frozen=True, kw_only=True):
 class OrderView(Struct, frozen=True, kw_only=True):
     """An order and how it stands, as committed last.
 
-    `eta` is when it is expected, between `eta_low` and `eta_high` in most cases; they are there
-    until it ends. Until the food is picked up they follow from when the kitchen says that it is
-    ready, then from the pickup, with the way as the crow flies. `dropoff` is left out for the
-    restaurant.
+    `eta` is when it is expected, between `eta_low` and `eta_high` in eight of ten cases; they are
+    there until it ends, and move with what happens and with the clock. `promised_at` is by when it
+    was promised as it was placed, and stays. `dropoff` is left out for the restaurant.
     """
 
     order_id: OrderId
@@ -57,6 +56,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     eta: WrittenTime | None
     eta_low: WrittenTime | None
     eta_high: WrittenTime | None
+    promised_at: WrittenTime | None
     created_at: WrittenTime
     wanted_at: WrittenTime | None
     ready_at: WrittenTime | None
@@ -66,9 +66,9 @@ class OrderView(Struct, frozen=True, kw_only=True):
     updated_at: WrittenTime
 
 
-def order_view(row: OrderRow, principal: Principal, markets: Map) -> OrderView:
-    """Return an order as it is shown to somebody who may see it."""
-    expected = arrival(row, markets.find_market(row.market_id))
+def order_view(row: OrderRow, principal: Principal, markets: Map, now: Instant) -> OrderView:
+    """Return an order as it is shown now to somebody who may see it."""
+    expected = arrival(row, markets.find_market(row.market_id), now)
     is_his = row.courier_id is not None and row.delivery_status in HIS
     sees_door = _sees_door(row, principal)
     return OrderView(
@@ -91,6 +91,7 @@ def order_view(row: OrderRow, principal: Principal, markets: Map) -> OrderView:
         eta=written(expected and expected.at),
         eta_low=written(expected and expected.low),
         eta_high=written(expected and expected.high),
+        promised_at=written(row.asked.promised_at),
         created_at=rfc3339(row.created_at),
         wanted_at=written(row.wanted_at),
         ready_at=written(row.ready_at),

@@ -63,7 +63,13 @@ class Cancellation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     "/v1/orders",
     scope=Scope.ORDERS_WRITE,
     status=201,
-    codes=(Code.ALREADY_EXISTS, Code.LOAD_EXCEEDED, Code.INVALID, Code.UNAVAILABLE),
+    codes=(
+        Code.ALREADY_EXISTS,
+        Code.LOAD_EXCEEDED,
+        Code.INVALID,
+        Code.ZONE_PAUSED,
+        Code.UNAVAILABLE,
+    ),
 )
 async def place_order(call: Call[NewOrder]) -> Reply[OrderView]:
     """Place an order with a restaurant.
@@ -93,7 +99,7 @@ async def list_orders(call: Call[None, OrderListing]) -> Reply[Page[OrderView]]:
             found,
             wanted.limit,
             key=lambda row: row.order_id,
-            shown=lambda row: order_view(row, principal, call.edge.map),
+            shown=lambda row: order_view(row, principal, call.edge.map, call.began_at),
         )
     )
 
@@ -187,5 +193,5 @@ def _shown(
     edge: Edge, principal: Principal, row: OrderRow, *, is_new: bool = False
 ) -> Reply[OrderView]:
     headers = {"Location": f"/v1/orders/{row.order_id}"} if is_new else {}
-    view = order_view(row, principal, edge.map)
+    view = order_view(row, principal, edge.map, edge.now())
     return Reply(value=view, etag=order_etag(row), headers=headers)

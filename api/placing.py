@@ -11,6 +11,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from api import access
+from api.arrivals import promised_at
+from api.coverage import check_coverage
 from api.endpoint import Call
 from api.ports import Ground
 from api.replies import Declined, Flaw, accepted
@@ -73,7 +75,8 @@ async def place(call: Call[NewOrder]) -> OrderRow:
     if flaws:
         raise Declined(Code.INVALID, f"{flaws[0].pointer}: {flaws[0].detail}", flaws=flaws)
     assert ground is not None
-    note = _note(call, restaurant)
+    _check_coverage(call, restaurant, ground)
+    note = _note(call, restaurant, ground)
     if await order_notes.keep(edge.database, note) is Kept.EXTERNAL_ID_TAKEN:
         told = "another order of yours has this id: see /v1/orders/by-external-id/"
         raise Declined(
@@ -95,6 +98,19 @@ async def place(call: Call[NewOrder]) -> OrderRow:
 def _check_sender(call: Call[NewOrder]) -> None:
     if call.principal.role not in _FOR_THEMSELVES | _FOR_OTHERS:
         raise Declined(Code.FORBIDDEN, "orders are placed by customers, and by who sells to them")
+
+
+def _check_coverage(call: Call[NewOrder], restaurant: RestaurantRow, ground: Ground) -> None:
+    """Raise `Declined` where the zones of the tenant do not let the order be taken."""
+    door = call.body.dropoff
+    check_coverage(
+        call.edge,
+        restaurant.tenant_id,
+        ground,
+        LatLng(restaurant.lat, restaurant.lng),
+        LatLng(door.lat, door.lng),
+        _wanted_at(call.body) or call.began_at,
+    )
 
 
 def _flaws(call: Call[NewOrder], ground: Ground | None) -> tuple[Flaw, ...]:
@@ -164,8 +180,9 @@ def _wanted_at(wanted: NewOrder) -> Instant | None:
     return None if wanted.wanted_at is None else instant_of(wanted.wanted_at)
 
 
-def _note(call: Call[NewOrder], restaurant: RestaurantRow) -> OrderNote:
+def _note(call: Call[NewOrder], restaurant: RestaurantRow, ground: Ground) -> OrderNote:
     wanted, principal = call.body, call.principal
+    pickup = PickupPlace(lat=restaurant.lat, lng=restaurant.lng, name=restaurant.name)
     is_own = principal.role in _FOR_THEMSELVES
     return OrderNote(
         order_id=OrderId(call.new_id("ord")),
@@ -178,10 +195,18 @@ def _note(call: Call[NewOrder], restaurant: RestaurantRow) -> OrderNote:
         currency=wanted.currency,
         asked=Asked(
             lines=wanted.lines,
-            pickup=PickupPlace(lat=restaurant.lat, lng=restaurant.lng, name=restaurant.name),
+            pickup=pickup,
             dropoff=wanted.dropoff,
             recipient=wanted.customer,
             undeliverable_action=wanted.undeliverable_action,
+            promised_at=promised_at(
+                restaurant.restaurant_id,
+                pickup,
+                wanted.dropoff,
+                ground,
+                call.began_at,
+                _wanted_at(wanted),
+            ),
         ),
     )
 
@@ -204,4 +229,5 @@ def _placing(note: OrderNote, wanted: NewOrder, ground: Ground) -> Place:
         size=wanted.size,
         dish_ids=tuple(dict.fromkeys(line.dish_id for line in wanted.lines)),
         wanted_at=_wanted_at(wanted),
+        promised_at=note.asked.promised_at,
     )

@@ -11,13 +11,16 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.ports import Clock
-from dispatch.ids import Instant, MarketId, ShardId
+from dispatch.ids import Instant, MarketId, ShardId, TenantId, ZoneId
 from dispatch.lease import NodeId
 from dispatch.policy import Policy
 from dispatch.step import Accepted, Refused
+from dispatch.zone import Plot
+from geo.eta import Eta
 from geo.ping import Track
 from geo.point import LatLng
 from geo.projection import Projection
+from geo.travel import StraightLine
 from services.accounts.principal import Principal
 from storage.database import Database
 from storage.idempotency import Idempotency
@@ -38,6 +41,10 @@ class Ground(Struct, frozen=True, kw_only=True):
     cells: tuple[int, ...]
     projection: Projection
     policy: Policy
+    way: StraightLine = StraightLine(speed_mps=4.5, detour=1.4)
+    """The travel times by which its rides are measured."""
+    eta: Eta = Eta()
+    """What it has learned of how long things take, as known here."""
 
 
 class Map(Protocol):
@@ -57,6 +64,26 @@ class Map(Protocol):
 
     def markets(self) -> Sequence[Ground]:
         """Return all of them, by name."""
+        ...
+
+
+class Zones(Protocol):
+    """The zones that tenants draw, as they were read last."""
+
+    def of(self, tenant_id: TenantId, market_id: MarketId) -> Sequence[Plot]:
+        """Return a tenant's zones in a market, by their ids."""
+        ...
+
+    def of_tenant(self, tenant_id: TenantId) -> Sequence[Plot]:
+        """Return all zones of a tenant, by their ids."""
+        ...
+
+    def find(self, zone_id: ZoneId) -> Plot | None:
+        """Return the zone of that id."""
+        ...
+
+    async def refresh(self) -> None:
+        """Read them now, so that what was just written holds here."""
         ...
 
 
@@ -179,6 +206,7 @@ class Edge:
     redis: RedisServer
     actors: Actors
     map: Map
+    zones: Zones
     feeds: Feeds
     live: Live
     presence: RedisPresence

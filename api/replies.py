@@ -32,6 +32,7 @@ STATUS: Mapping[Code, int] = {
     Code.RESTAURANT_PAUSED: 409,
     Code.KITCHEN_FULL: 409,
     Code.SOLD_OUT: 409,
+    Code.ZONE_PAUSED: 409,
     Code.COURIER_UNAVAILABLE: 409,
     Code.NOT_AT_STOP: 409,
     Code.MOVED: 409,

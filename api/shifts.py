@@ -126,6 +126,7 @@ async def start_shift(
         ends_at=ends_at,
         load_max=load_max or ground.policy.load_max,
         crossings=crossings,
+        is_counted=True,
     )
     answer = await edge.actors.ask(ground.shard, "courier", courier_id, message)
     await _settle(edge, courier_id, ground.shard)

@@ -27,6 +27,16 @@ class Traffic(Struct, frozen=True, kw_only=True):
     pings: int = 0
 
 
+class Foretold(Struct, frozen=True, kw_only=True):
+    """What estimates of arrivals were worth: eight in ten should have held."""
+
+    told: int
+    """Estimates of which it is known by now what happened."""
+    held: int
+    """Those of them whose order came between the two times told."""
+    off_s_mean: float
+
+
 class NodeStatistics(Struct, frozen=True, kw_only=True):
     """One node."""
 
@@ -47,6 +57,8 @@ class NodeStatistics(Struct, frozen=True, kw_only=True):
     messages: int
     """Messages that actors of this node have handled."""
     rounds: int = 0
+    foretold: dict[str, Foretold] = {}
+    """By the phase that an order was in when its arrival was foretold."""
 
 
 @statistics.get("/v1/statistics", scope=Scope.TENANT_ADMIN)

@@ -175,7 +175,7 @@ def _is_long_over(row: OrderRow, now: Instant) -> bool:
 
 def track_view(edge: Edge, row: OrderRow) -> TrackView:
     """Return what a link shows of an order."""
-    expected = arrival(row, edge.map.find_market(row.market_id))
+    expected = arrival(row, edge.map.find_market(row.market_id), edge.now())
     return TrackView(
         status=row.status,
         delivery_status=row.delivery_status,

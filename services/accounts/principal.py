@@ -35,6 +35,7 @@ class Scope(StrEnum):
     RESTAURANTS_WRITE = "restaurants:write"
     COURIERS_READ = "couriers:read"
     COURIERS_WRITE = "couriers:write"
+    ZONES_WRITE = "zones:write"
     EVENTS_READ = "events:read"
     FEED_READ = "feed:read"
     ACCOUNT_READ = "account:read"

@@ -35,6 +35,7 @@ _WRITES = {
     Scope.DELIVERIES_WRITE,
     Scope.RESTAURANTS_WRITE,
     Scope.COURIERS_WRITE,
+    Scope.ZONES_WRITE,
 }
 
 SCOPES: Mapping[Role, frozenset[Scope]] = {
@@ -65,7 +66,14 @@ SCOPES: Mapping[Role, frozenset[Scope]] = {
         }
     ),
     Role.SUPPORT: frozenset(
-        _OWN | _READS | {Scope.ORDERS_WRITE, Scope.DELIVERIES_WRITE, Scope.COURIERS_WRITE}
+        _OWN
+        | _READS
+        | {
+            Scope.ORDERS_WRITE,
+            Scope.DELIVERIES_WRITE,
+            Scope.COURIERS_WRITE,
+            Scope.ZONES_WRITE,
+        }
     ),
     Role.ADMIN: frozenset(Scope),
     Role.INTEGRATOR: frozenset(_READS | _WRITES | {Scope.FEED_READ, Scope.TENANT_ADMIN}),

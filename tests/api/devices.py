@@ -235,6 +235,7 @@ class Bench:
             redis=nothing,
             actors=self.script,
             map=OneMarket(),
+            zones=nothing,
             feeds=self.feeds,
             live=nothing,
             presence=self.presence,

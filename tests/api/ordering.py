@@ -79,7 +79,7 @@ async def ordering(
     database: str,
     redis_url: str,
     nouns: Sequence[Endpoints] = (orders, deliveries),
-    **replaced: object,
+    **replaced: Any,  # noqa: ANN401
 ) -> AsyncGenerator[Stage]:
     """A stage with a restaurant that takes orders by itself."""
     async with on_stage(database, redis_url, nouns, **replaced) as stage:

@@ -38,6 +38,7 @@ from geo.travel import StraightLine
 from node.clock import steady_s, wall
 from node.hosting import Hosting, Market
 from node.tenancy import Tenancy
+from node.zones import ZoneBook
 from services.accounts.principal import Principal, Role, Scope
 from storage.bridge import bridged
 from storage.database import connected
@@ -186,6 +187,7 @@ async def on_stage(
     database_url: str,
     redis_url: str,
     nouns: Sequence[Endpoints],
+    policy: Policy = POLICY,
     **replaced: Any,  # noqa: ANN401
 ) -> AsyncGenerator[Stage]:
     """Run a market with its edge; `replaced` are other parts of the `Edge` than those here."""
@@ -198,7 +200,7 @@ async def on_stage(
         node = NodeId("node-test")
         market = Market(
             market_id=MARKET,
-            policy=POLICY,
+            policy=policy,
             travel=StraightLine(speed_mps=5.0),
             solver="nearest",
         )
@@ -224,6 +226,7 @@ async def on_stage(
             "redis": redis,
             "actors": here,
             "map": OneMarket(),
+            "zones": ZoneBook(database, replaced.get("clock", wall)),
             "feeds": NoFeeds(),
             "live": NoLive(),
             "presence": RedisPresence(redis, CLUSTER),

@@ -71,6 +71,14 @@ FACTS = (
         version=3,
         market_id=MARKET,
     ),
+    courier.CourierNeared(courier_id=COURIER, restaurant_id=RESTAURANT, order_id=None, at=NOW),
+    order.OrderDelayed(
+        order_id=ORDER,
+        restaurant_id=RESTAURANT,
+        promised_at=NOW,
+        expected_at=Instant(NOW + 600_000),
+        at=NOW,
+    ),
 )
 
 

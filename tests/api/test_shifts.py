@@ -179,6 +179,7 @@ async def test_a_shift_left_open_elsewhere_is_ended_first(database: str, redis_u
         point=OTHER_GROUND.projection.to_point(MALMO),
         ends_at=ends_at,
         load_max=GROUND.policy.load_max,
+        is_counted=True,
     )
     assert ground is OTHER_GROUND
     assert here is not None
