@@ -53,6 +53,10 @@ class OrderRecord(Struct, frozen=True, kw_only=True):
     placed_at: Instant
     promised_at: Instant
     """When the customer was told, at placing, that the food would come at the latest."""
+    expected_at: Instant | None = None
+    """When it was expected as it was placed; the two below are the edges of eight in ten cases."""
+    expected_low_at: Instant | None = None
+    expected_high_at: Instant | None = None
     wanted_at: Instant | None = None
     """The time a scheduled order was ordered for; None when it was wanted at once."""
     ready_at: Instant | None = None
@@ -87,6 +91,10 @@ class CourierRecord(Struct, frozen=True, kw_only=True):
     delivered: int
     declined: int
     """Offers declined or left to lapse."""
+    credit: float = 0.0
+    """What his orders and his work are worth (see dispatch.fairness)."""
+    violations: int = 0
+    """Pickups that he should not have been asked for (see simulations.safety)."""
 
 
 class RoundRecord(Struct, frozen=True, kw_only=True):
@@ -186,6 +194,21 @@ def ready_to_pickup_s(order: OrderRecord) -> float | None:
     return max(0.0, elapsed_s(order.ready_at, order.picked_up_at))
 
 
+def arrived_as_expected(order: OrderRecord) -> bool | None:
+    """Return whether it came between the edges told at placing; None if nothing was told."""
+    low_at, at, high_at = order.expected_low_at, order.delivered_at, order.expected_high_at
+    if at is None or low_at is None or high_at is None:
+        return None
+    return low_at <= at <= high_at
+
+
+def expected_off_s(order: OrderRecord) -> float | None:
+    """Return by how much it came before or after what was expected at placing."""
+    if order.delivered_at is None or order.expected_at is None:
+        return None
+    return abs(elapsed_s(order.expected_at, order.delivered_at))
+
+
 class DayRecorder:
     """Collects a day while it happens; orders must be placed before anything happens to them."""
 
@@ -275,6 +298,13 @@ class DayRecorder:
         if (took_s := click_to_door_s(order)) is not None:
             self._click_to_door_s += took_s
             self._clicked += 1
+
+    def estimate(
+        self, order_id: OrderId, *, low_at: Instant, at: Instant, high_at: Instant
+    ) -> None:
+        """Note what was expected of the order as it was placed; it may be told in the end."""
+        order = self._orders[order_id]
+        self._change(order, expected_at=at, expected_low_at=low_at, expected_high_at=high_at)
 
     def close(self, order_id: OrderId, outcome: Outcome) -> None:
         """The order ended without reaching its customer."""

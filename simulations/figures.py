@@ -5,21 +5,27 @@ its name in `simulations.measures`. Percentiles are interpolated linearly betwee
 ranks (numpy's default, and the MDRP evaluator's).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import fmean, pstdev
 from typing import Final
 
 from dispatch.ids import CourierId, Instant, elapsed_s
 from simulations.day import (
+    CourierRecord,
     Day,
     OrderRecord,
     Outcome,
+    arrived_as_expected,
     click_to_door_s,
+    expected_off_s,
     is_late,
     lateness_s,
     ready_to_pickup_s,
 )
 from simulations.measures import MEASURES, Better, Figures
 
+SHIFT_S_MIN: Final = 1_800.0
+"""Who was on shift for less does not count in how evenly work was spread."""
 UNDELIVERED_S: Final = 5_400.0
 """What the penalised click-to-door counts for an order dispatch failed: 90 min, as MDRP."""
 
@@ -34,6 +40,7 @@ def figures(day: Day) -> Figures:
     for order in day.orders:
         ended[order.outcome] += 1
     delivered = ended[Outcome.DELIVERED]
+    per_hour = sorted(_credits_per_hour(day.couriers))
     shift_s = sum(courier.shift_s for courier in day.couriers)
     driven_m = sum(courier.driven_m for courier in day.couriers)
     return Figures(
@@ -46,6 +53,8 @@ def figures(day: Day) -> Figures:
         late_s_mean=mean(late_s),
         ready_to_pickup_s_mean=mean(waited_s),
         ready_to_pickup_s_p90=percentile(waited_s, 0.90),
+        expected_off_s_mean=mean(_measured(expected_off_s, day.orders)),
+        expected_held_share=mean(_measured(arrived_as_expected, day.orders)),
         orders=len(day.orders),
         delivered=delivered,
         rejected=ended[Outcome.REJECTED],
@@ -60,6 +69,11 @@ def figures(day: Day) -> Figures:
         km_per_order=_ratio(driven_m / 1000, delivered),
         loaded_share=_ratio(sum(courier.loaded_m for courier in day.couriers), driven_m),
         declined=sum(courier.declined for courier in day.couriers),
+        credit_per_hour_p10=percentile(per_hour, 0.10),
+        credit_per_hour_p50=percentile(per_hour, 0.50),
+        credit_per_hour_p90=percentile(per_hour, 0.90),
+        credit_spread=_ratio(pstdev(per_hour), fmean(per_hour)) if per_hour else None,
+        violations=sum(courier.violations for courier in day.couriers),
         rounds=len(day.rounds),
         round_ms_p50=percentile(round_ms, 0.50),
         round_ms_p99=percentile(round_ms, 0.99),
@@ -129,6 +143,18 @@ def late_by_hour(day: Day) -> dict[Instant, tuple[int, int]]:
     return dict(sorted(hours.items()))
 
 
+def held_by_hour(day: Day) -> dict[Instant, tuple[int, int]]:
+    """Return held and told intervals by the hour, of the city's clocks, in which orders arrived."""
+    hours: dict[Instant, tuple[int, int]] = {}
+    for order in day.orders:
+        held = arrived_as_expected(order)
+        if held is not None and order.delivered_at is not None:
+            hour = _hour_of(order.delivered_at, day.setting.utc_offset_s)
+            held_before, told = hours.get(hour, (0, 0))
+            hours[hour] = (held_before + held, told + 1)
+    return dict(sorted(hours.items()))
+
+
 def bins(values: Iterable[float], step: float, bins_max: int) -> list[int]:
     """Return how many values lie in each step from 0 up; the last bin holds all above it too."""
     counts = [0] * bins_max
@@ -165,6 +191,13 @@ def _is_undelivered(order: OrderRecord, ends_at: Instant) -> bool:
         due_at = order.placed_at if order.wanted_at is None else order.wanted_at
         return elapsed_s(due_at, ends_at) >= UNDELIVERED_S
     return order.outcome in {Outcome.STARVED, Outcome.FAILED}
+
+
+def _credits_per_hour(couriers: Iterable[CourierRecord]) -> Iterator[float]:
+    """Yield what couriers earned an hour, those on shift too briefly to tell left out."""
+    for courier in couriers:
+        if courier.shift_s >= SHIFT_S_MIN:
+            yield courier.credit / courier.shift_s * 3600
 
 
 def _measured(

@@ -146,6 +146,27 @@ class Figures(Struct, frozen=True, kw_only=True):
             "Nine in ten picked-up orders waited no longer.",
         ),
     ]
+    expected_off_s_mean: Annotated[
+        float | None,
+        Measure(
+            Topic.CUSTOMERS,
+            "Estimate off by, mean",
+            Unit.WAIT,
+            Better.LOWER,
+            "How far the arrival was from what was expected as the order was placed.",
+        ),
+    ]
+    expected_held_share: Annotated[
+        float | None,
+        Measure(
+            Topic.CUSTOMERS,
+            "Came when expected",
+            Unit.SHARE,
+            Better.NEITHER,
+            "Share of orders that came between the two times told as they were placed; 80 % is "
+            "aimed at.",
+        ),
+    ]
     orders: Annotated[
         int,
         Measure(
@@ -281,6 +302,56 @@ class Figures(Struct, frozen=True, kw_only=True):
             Unit.COUNT,
             Better.LOWER,
             "Offers that couriers declined or let lapse.",
+        ),
+    ]
+    credit_per_hour_p10: Annotated[
+        float | None,
+        Measure(
+            Topic.COURIERS,
+            "Credit an hour, 10 %",
+            Unit.RATIO,
+            Better.HIGHER,
+            "One in ten couriers earned less an hour on shift, in credit for orders and for work.",
+        ),
+    ]
+    credit_per_hour_p50: Annotated[
+        float | None,
+        Measure(
+            Topic.COURIERS,
+            "Credit an hour, median",
+            Unit.RATIO,
+            Better.NEITHER,
+            "Half of the couriers earned less an hour on shift.",
+        ),
+    ]
+    credit_per_hour_p90: Annotated[
+        float | None,
+        Measure(
+            Topic.COURIERS,
+            "Credit an hour, 90 %",
+            Unit.RATIO,
+            Better.NEITHER,
+            "One in ten couriers earned more an hour on shift.",
+        ),
+    ]
+    credit_spread: Annotated[
+        float | None,
+        Measure(
+            Topic.COURIERS,
+            "Spread of credit",
+            Unit.SHARE,
+            Better.LOWER,
+            "Standard deviation of the couriers' credit an hour by its mean.",
+        ),
+    ]
+    violations: Annotated[
+        int,
+        Measure(
+            Topic.COURIERS,
+            "Safety violations",
+            Unit.COUNT,
+            Better.LOWER,
+            "Pickups asked for after a shift, past the longest time at work, or beyond the load.",
         ),
     ]
     rounds: Annotated[

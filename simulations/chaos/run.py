@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from dispatch.ids import MarketId, ShardId
 from dispatch.lease import NodeId
-from dispatch.policy import Policy
+from dispatch.policy import DEFAULT_SOLVER, Policy
 from dispatch.restaurant import MarkAvailable, MarkSoldOut
 from geo.point import LatLng
 from node.atlas import Settings, a_market
@@ -145,7 +145,7 @@ async def run(config: Config, servers: Servers, plan: Plan, tell: Tell) -> Repor
 
 async def _marketed(stores: Stores, plan: Plan) -> Mapping[ShardId, MarketId]:
     """Have some cities, far apart from each other."""
-    settings = Settings(centre=LatLng(0, 0), speed_mps=60.0, policy=POLICY, solver="insert")
+    settings = Settings(centre=LatLng(0, 0), speed_mps=60.0, policy=POLICY, solver=DEFAULT_SOLVER)
     rows: list[markets.MarketRow] = []
     for number in range(plan.shards):
         centre = LatLng(45.0 + 2 * (number // 4), 2.0 + 3 * (number % 4))

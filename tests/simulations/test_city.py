@@ -1,20 +1,17 @@
-"""Cities to simulate: the same seed is the same day, and a bad spec is said with its line."""
+"""A city's people: the same seed is the same day, and real places stay where they are."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec import structs
 
-from simulations.city import (
-    CITIES,
-    OVERHANG_S,
-    BadSpec,
-    Peak,
-    find_spec,
-    populate,
-    read_spec,
-    with_options,
-)
+from geo.point import gap_m
+from geo.travel import OnStreets
+from simulations.city import OVERHANG_S, centre_of, populate, ways_of
+from simulations.spec import CITIES, BadSpec, Peak, find_spec, with_options
+from tests.simulations.folders import toy_city
+from tests.streets.lattices import CENTRE
 
 TOWN = CITIES["town"]
 
@@ -53,45 +50,75 @@ def test_more_couriers_do_not_change_what_is_ordered() -> None:
     assert len(populate(more, 3).couriers) == 80
 
 
-def test_a_file_names_only_what_differs(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(
-        'name = "mine"\ncouriers = 12\n[[peaks]]\nhour = 13\nspread_h = 1\nweight = 1\n'
+def test_in_a_city_folder_people_eat_and_live_where_the_map_says(tmp_path: Path) -> None:
+    spec = structs.replace(
+        find_spec(str(toy_city(tmp_path / "toy", restaurants=12))), orders=200, restaurants=8
     )
 
-    spec = find_spec(str(path))
+    people = populate(spec, 4)
 
-    assert (spec.name, spec.couriers, spec.peaks) == ("mine", 12, (Peak(13.0, 1.0, 1.0),))
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "said"),
-    [
-        ('name = "x"\n\ncouriers = 0\n', 3, "`int` >= 1"),
-        ('name = "x"\nriders = 3\n', 2, "unknown field `riders`"),
-        ('name = "x"\nspeed_kmh = "fast"\n', 2, "Expected `float`"),
-        ('name = "x"\nshift_h = [6, 3]\n', 2, "least is above its most"),
-        ('name = "x"\ncouriers = = 3\n', 2, "Invalid"),
-        ("couriers = 3\n", 1, "missing required field `name`"),
-        ('name = "x"\norders = 3\n[[peaks]]\nhour = -1\nspread_h = 1\nweight = 1\n', 3, ">= 0"),
-    ],
-)
-def test_what_is_wrong_in_a_file_is_said_with_its_line(
-    tmp_path: Path, text: str, line: int, said: str
-) -> None:
-    path = tmp_path / "bad.toml"
-    path.write_text(text)
-
-    with pytest.raises(BadSpec) as caught:
-        read_spec(path)
-
-    assert f"bad.toml, line {line}: " in str(caught.value)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+    names = {restaurant.name for restaurant in people.restaurants}
+    assert len(people.restaurants) == 8
+    assert names < {f"Place {number}" for number in range(12)}
+    doors = {(round(order.dropoff.x_m), round(order.dropoff.y_m)) for order in people.orders}
+    assert {x_m % 50 for door in doors for x_m in door} == {0}
+    assert populate(spec, 4) == people
 
 
-def test_an_unknown_city_and_a_bad_option_are_said_plainly() -> None:
-    with pytest.raises(BadSpec, match="name one of evening, town, metro"):
-        find_spec("atlantis")
-    with pytest.raises(BadSpec, match=r"your options: .*couriers"):
-        with_options(TOWN, couriers=0, orders=None, hours=None)
+def test_customers_of_a_city_folder_order_from_within_reach(tmp_path: Path) -> None:
+    spec = structs.replace(find_spec(str(toy_city(tmp_path / "toy"))), orders=150, reach_km=0.4)
+
+    people = populate(spec, 2)
+
+    gaps_m = [
+        gap_m(people.restaurants[order.restaurant].point, order.dropoff) for order in people.orders
+    ]
+    assert max(gaps_m) <= 400
+    assert np.mean(gaps_m) > 150
+
+
+def test_only_restaurants_near_the_middle_take_part(tmp_path: Path) -> None:
+    spec = structs.replace(
+        find_spec(str(toy_city(tmp_path / "toy", restaurants=60))), radius_km=0.5
+    )
+
+    people = populate(spec, 1)
+
+    points = np.array([(one.point.x_m, one.point.y_m) for one in people.restaurants])
+    assert 3 < len(points) < 60
+    assert np.ptp(points, axis=0).max() <= 1_000
+
+
+def test_what_is_promised_in_a_city_folder_is_a_ride_on_its_streets(tmp_path: Path) -> None:
+    spec = structs.replace(find_spec(str(toy_city(tmp_path / "toy"))), orders=20)
+
+    people = populate(spec, 3)
+
+    for order in people.orders:
+        restaurant = people.restaurants[order.restaurant]
+        ride_s = order.promised_s - restaurant.prep_s - 60 * spec.promise_slack_min
+        assert ride_s > gap_m(restaurant.point, order.dropoff) / 6.0
+
+
+def test_a_city_folder_has_its_own_plane_and_ways(tmp_path: Path) -> None:
+    spec = find_spec(str(toy_city(tmp_path / "toy")))
+
+    assert centre_of(spec) == CENTRE
+    assert ways_of(spec) == OnStreets(
+        folder=spec.folder, vehicle=spec.vehicle, centre=CENTRE, lookup=spec.lookup
+    )
+
+
+def test_a_folder_in_which_nobody_lives_cannot_be_simulated(tmp_path: Path) -> None:
+    spec = find_spec(str(toy_city(tmp_path / "toy", doors=0)))
+
+    with pytest.raises(BadSpec, match="toy has no door, and without one nobody orders"):
+        populate(spec, 1)
+
+
+def test_a_folder_whose_streets_are_spoilt_cannot_be_simulated(tmp_path: Path) -> None:
+    folder = toy_city(tmp_path / "toy")
+    (folder / "network.npz").write_bytes(b"PK\x03\x04 and no more")
+
+    with pytest.raises(BadSpec, match=r"network.npz is no road network"):
+        populate(find_spec(str(folder)), 1)

@@ -15,6 +15,7 @@ from simulations.figures import (
     bins,
     by_name,
     figures,
+    held_by_hour,
     late_by_hour,
     percentile,
     summary,
@@ -240,3 +241,57 @@ def test_the_summary_has_the_figures_by_name_and_is_plain_json(evening: Day) -> 
     assert written["hours"] == 6.0
     assert written["click_to_door_s_p90"] == figures(evening).click_to_door_s_p90
     assert set(MEASURES) < set(written)
+
+
+def test_how_evenly_work_was_spread_is_told_by_what_couriers_earned_an_hour() -> None:
+    crew = [
+        structs.replace(
+            a_courier(shift_s=2 * 3_600, busy_s=0, driven_m=0, loaded_m=0),
+            courier_id=CourierId(f"crr_{number}"),
+            credit=2.0 * credit,
+            violations=number % 2,
+        )
+        for number, credit in enumerate((10.0, 14.0, 18.0))
+    ]
+    briefly = structs.replace(crew[0], shift_s=600, credit=500.0)
+
+    worked_out = figures(a_day(couriers=[*crew, briefly]))
+
+    assert worked_out.credit_per_hour_p10 == pytest.approx(10.8)
+    assert worked_out.credit_per_hour_p50 == 14.0
+    assert worked_out.credit_per_hour_p90 == pytest.approx(17.2)
+    assert worked_out.credit_spread == pytest.approx(np.std([10, 14, 18]) / 14)
+    assert worked_out.violations == 1
+
+
+def test_where_nobody_earned_anything_nothing_was_spread() -> None:
+    idle = a_courier(shift_s=3_600, busy_s=0, driven_m=0, loaded_m=0)
+
+    assert figures(a_day(couriers=[idle])).credit_spread is None
+    assert figures(a_day()).credit_per_hour_p50 is None
+
+
+def foretold(order: OrderRecord, low_s: float, at_s: float, high_s: float) -> OrderRecord:
+    return structs.replace(
+        order,
+        expected_low_at=after(START, low_s),
+        expected_at=after(START, at_s),
+        expected_high_at=after(START, high_s),
+    )
+
+
+def test_an_order_held_if_it_came_between_the_two_times_told() -> None:
+    day = a_day(
+        [
+            foretold(an_order(1, took_s=1_200), 1_000, 1_300, 1_500),
+            foretold(an_order(2, took_s=1_800), 1_000, 1_300, 1_500),
+            foretold(an_order(3, took_s=None), 1_000, 1_300, 1_500),
+            an_order(4, took_s=1_200),
+        ]
+    )
+
+    found = figures(day)
+
+    assert found.expected_held_share == 0.5
+    assert found.expected_off_s_mean == 300
+    assert held_by_hour(day) == {START: (1, 2)}

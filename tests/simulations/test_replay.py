@@ -5,12 +5,14 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from statistics import pstdev
 
 import pytest
 from msgspec import structs
 
+from dispatch.ids import OrderId
 from simulations.mdrp import Instance, instances, read_instance
-from simulations.replay import mean, replay, replay_all
+from simulations.replay import guessed, mean, replay, replay_all
 from tests.simulations.instances import write_instance
 from tests.simulations.referee import broken_rules
 
@@ -22,7 +24,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Instance:
     return read_instance(write_instance(tmp_path_factory.mktemp("mdrp") / "tiny"))
 
 
-@pytest.mark.parametrize("solver", ["nearest", "assign", "insert"])
+@pytest.mark.parametrize("solver", ["nearest", "assign", "insert", "improve"])
 @pytest.mark.slow
 def test_every_policy_keeps_the_problems_rules(instance: Instance, solver: str) -> None:
     result, log = replay(instance, solver=solver)
@@ -53,6 +55,42 @@ def test_nothing_is_decided_by_what_has_not_been_placed_yet(
     assert 0 < len(known) < len(instance.orders)
     assert _until(cut, minute) == _until(whole, minute)
     assert _until(whole, minute)
+
+
+@pytest.mark.slow
+def test_nothing_is_decided_by_when_food_will_really_be_ready(instance: Instance) -> None:
+    minute, said_min = 150, guessed(instance, 8.0, seed=1)
+    later = structs.replace(
+        instance,
+        orders=tuple(
+            structs.replace(one, ready_min=one.ready_min + 7 * (one.ready_min > minute))
+            for one in instance.orders
+        ),
+    )
+
+    _, whole = replay(instance, said_min=said_min)
+    _, other = replay(later, said_min=said_min)
+
+    assert _until(other, minute) == _until(whole, minute)
+    assert other != whole
+
+
+def test_kitchens_err_by_as_much_as_is_asked_for_and_say_nothing_absurd(instance: Instance) -> None:
+    exact, guesses = guessed(instance, 0.0, seed=1), guessed(instance, 8.0, seed=1)
+
+    assert exact == {one.id: one.ready_min for one in instance.orders}
+    errors_min = [guesses[OrderId(one.id)] - one.ready_min for one in instance.orders]
+    assert 2 < pstdev(errors_min) < 10
+    assert all(guesses[OrderId(one.id)] >= one.placed_min for one in instance.orders)
+    assert guesses == guessed(instance, 8.0, seed=1) != guessed(instance, 8.0, seed=2)
+
+
+@pytest.mark.slow
+def test_guessing_kitchens_keep_the_problems_rules_too(instance: Instance) -> None:
+    result, log = replay(instance, said_min=guessed(instance, 8.0, seed=1))
+
+    assert broken_rules(instance, log) == []
+    assert result.delivered >= 0.9 * result.orders
 
 
 def _until(log: bytes, minute: int) -> list[dict[str, object]]:
