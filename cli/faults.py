@@ -8,8 +8,8 @@ import typer
 
 from dispatch.matching.solvers import SOLVERS
 from node.endings import told_at_the_end
-from simulations.city import BadSpec
 from simulations.mdrp import BadInstance
+from simulations.spec import BadSpec
 
 USAGE = 2
 

@@ -4,11 +4,12 @@ import sys
 
 import typer
 
-from cli import account, bench, letters, market, replay
+from cli import account, bench, city, letters, market, replay
 from cli.chaos import chaos
 from cli.demo import demo
 from cli.devices import devices
 from cli.doctor import doctor
+from cli.explain import explain
 from cli.load import load
 from cli.migrate import migrate_command
 from cli.serve import serve
@@ -29,12 +30,14 @@ app.command()(load)
 app.command()(chaos)
 app.command()(devices)
 app.command()(doctor)
+app.command()(explain)
 app.command("migrate")(migrate_command)
 app.add_typer(market.app, name="market")
 app.add_typer(account.app, name="account")
 app.add_typer(letters.app, name="letters")
 app.add_typer(replay.app, name="replay")
 app.add_typer(bench.app, name="bench")
+app.add_typer(city.app, name="city")
 
 
 def main() -> None:

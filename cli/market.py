@@ -1,5 +1,6 @@
 """`dispatch market`: which cities the cluster runs. Nodes take a new one up by themselves."""
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -10,34 +11,48 @@ from rich.table import Table
 
 from cli.equipment import equipped
 from cli.faults import checked_policy, refuse, told_plainly
+from dispatch.policy import DEFAULT_SOLVER
 from geo.point import LatLng
-from node.atlas import MarketInvalid, Settings, a_market
+from geo.travel import Lookup
+from node.atlas import MarketInvalid, Settings, Streets, a_market, ways_of
 from node.config import from_environment
 from node.stores import stored
 from storage import markets
 from storage.markets import MarketRow
+from streets.travel import opened
 
 app = typer.Typer(no_args_is_help=True, help="Add and list the cities that the cluster runs.")
 _settings = msgspec.msgpack.Decoder(Settings)
 
 
 @app.command()
-def add(
+def add(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters.
     name: Annotated[str, typer.Argument(help="Small letters, digits and hyphens.")],
     lat: Annotated[float, typer.Argument(help="Latitude of the city's centre, degrees.")],
     lng: Annotated[float, typer.Argument(help="Longitude of the city's centre, degrees.")],
     speed_kmh: Annotated[float, typer.Option(min=1, max=200, help="Of couriers.")] = 16.2,
     detour: Annotated[float, typer.Option(min=1, max=4, help="Way over crow's way.")] = 1.4,
-    policy: Annotated[str, typer.Option(help="How rounds are solved.")] = "insert",
+    policy: Annotated[str, typer.Option(help="How rounds are solved.")] = DEFAULT_SOLVER,
+    streets: Annotated[
+        Path | None, typer.Option(help="A city folder on every node: ride its streets.")
+    ] = None,
+    vehicle: Annotated[str, typer.Option(help="How couriers ride them.")] = "bicycle",
+    lookup: Annotated[Lookup, typer.Option(help="How their times are found.")] = Lookup.TABLE,
 ) -> None:
-    """Add a city, or change how one is run; a shard's nodes see a change when they open it next."""
+    """Add a city, or change how one is run; a shard's nodes see a change when they open it next.
+
+    With `--streets` the table of the city's times is worked out here, if its folder has none.
+    """
     try:
         settings = Settings(
             centre=LatLng(lat, lng),
             speed_mps=speed_kmh / 3.6,
             detour=detour,
             solver=checked_policy(policy),
+            streets=streets
+            and Streets(folder=str(streets.resolve()), vehicle=vehicle, lookup=lookup),
         )
+        opened(ways_of(settings))
     except ValueError as error:
         refuse(str(error))
     with told_plainly():

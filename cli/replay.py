@@ -11,8 +11,9 @@ from rich.table import Table
 
 from cli.faults import checked_policy, refuse, said_plainly
 from dispatch.matching.solvers import SOLVERS
+from dispatch.policy import DEFAULT_SOLVER
 from simulations.mdrp import instances
-from simulations.replay import Result, mean, replay_all
+from simulations.replay import DRIVE_PRICE, Result, mean, replay_all
 
 app = typer.Typer(no_args_is_help=True, help="Dispatch a recorded day again.")
 
@@ -25,13 +26,21 @@ def replay() -> None:
 
 
 @app.command()
-def mdrp(
+def mdrp(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     folder: Annotated[Path, typer.Argument(help="An instance, or a folder of instances.")],
     instances_: Annotated[
         str, typer.Option("--instances", help="Only these, by name, separated by commas.")
     ] = "",
-    policy: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = "insert",
+    policy: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = DEFAULT_SOLVER,
     seed: Annotated[int, typer.Option(help="Where the random numbers start.")] = 1,
+    prep_sd: Annotated[
+        float,
+        typer.Option(min=0, max=60, help="Minutes by which kitchens err about when food is ready."),
+    ] = 0.0,
+    drive_price: Annotated[
+        float,
+        typer.Option(min=0, max=100, help="Of sending idle couriers to wait; 0 sends nobody."),
+    ] = DRIVE_PRICE,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to use.")] = 1,
     log_dir: Annotated[
         Path | None, typer.Option(help="Write each day's log to DIR/INSTANCE.jsonl.")
@@ -48,7 +57,16 @@ def mdrp(
         with Progress(console=console, disable=as_json or not console.is_terminal) as progress:
             task = progress.add_task("days", total=len(folders))
             results = list[Result]()
-            for result in replay_all(folders, policy=policy, seed=seed, jobs=jobs, log_dir=log_dir):
+            days = replay_all(
+                folders,
+                policy=policy,
+                seed=seed,
+                prep_sd_min=prep_sd,
+                drive_price=drive_price,
+                jobs=jobs,
+                log_dir=log_dir,
+            )
+            for result in days:
                 results.append(result)
                 progress.advance(task)
     results.sort(key=lambda result: result.instance)

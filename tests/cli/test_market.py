@@ -1,10 +1,12 @@
 """`dispatch market`: a city is added, listed, and refused in one sentence."""
 
 import json
+from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from tests.simulations.folders import toy_city
 
 
 def run(database: str, redis_url: str, *words: str) -> Result:
@@ -38,3 +40,24 @@ def test_a_place_that_is_not_on_the_earth_is_refused(database: str, redis_url: s
 
     assert refused.exit_code == 2
     assert "between -90 and 90" in refused.stderr
+
+
+def test_a_city_may_ride_on_its_streets_whose_table_is_made_at_once(
+    database: str, redis_url: str, tmp_path: Path
+) -> None:
+    folder = toy_city(tmp_path / "toy")
+
+    added = run(database, redis_url, "add", "toy", "55.676", "12.568", "--streets", str(folder))
+
+    assert added.exit_code == 0, added.stderr
+    assert [kept.name[:8] for kept in (folder / "tables").iterdir()] == ["bicycle-"]
+
+
+def test_streets_that_cannot_be_opened_make_no_market(
+    database: str, redis_url: str, tmp_path: Path
+) -> None:
+    refused = run(database, redis_url, "add", "toy", "55.676", "12.568", "--streets", str(tmp_path))
+
+    assert refused.exit_code == 2
+    assert "network.npz is missing" in refused.stderr
+    assert json.loads(run(database, redis_url, "list", "--json").stdout)["markets"] == []
