@@ -35,9 +35,11 @@ class Matching(Struct, frozen=True, kw_only=True):
     """Couriers looked at because they could be there first once their present plan is done."""
     iterations_min: Count = 20
     """Changes of its plan that a round tries however few orders there are."""
-    iterations_per_order: Annotated[float, Meta(ge=0, le=1_000)] = 10.0
+    iterations_per_order: Annotated[float, Meta(ge=0, le=1_000)] = 14.0
     """Changes tried for each open order; more find better plans and take longer."""
-    removed_max: Annotated[int, Meta(ge=1, le=16)] = 5
+    iterations_max: Annotated[int, Meta(ge=0, le=10_000_000)] = 3_000
+    """Changes tried at most, so that a crowded round still ends in time."""
+    removed_max: Annotated[int, Meta(ge=1, le=16)] = 8
     """Orders that a change takes out together; more find more and take longer."""
     temperature_s: Annotated[float, Meta(ge=0, le=3_600)] = 24.0
     """How much dearer a change may make the plan early in a round; too much undoes good ones."""
@@ -45,9 +47,9 @@ class Matching(Struct, frozen=True, kw_only=True):
     """Open orders planned together; a larger market is cut into tiles of at most so many."""
     tile_sweeps: Annotated[int, Meta(ge=1, le=8)] = 2
     """Times that a market in tiles is planned, each time cut elsewhere; more mend more borders."""
-    work_price: Share = 0.12
+    work_price: Share = 0.15
     """Price of a second of courier's travel and service, in customer's seconds."""
-    end_price: Share = 0.35
+    end_price: Share = 0.2
     """Price of a second of expected empty travel from where a plan ends to the next pickup."""
     nearness_s: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
     """How far away a restaurant weighs a third of one at hand in that expectation."""

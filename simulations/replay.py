@@ -42,7 +42,7 @@ MARKET = MarketId("mdrp")
 MINUTE_S = 60.0
 LOAD_MAX = 100
 """Nothing but the bundle limits what a courier of an instance carries."""
-DRIVE_PRICE = 0.05
+DRIVE_PRICE = 0.15
 """What a minute of driving to where work is expected costs, in minutes of customers' waiting."""
 AFTERMATH_MIN = 240.0
 """Time after the last shift by which everything in a bag has been delivered."""
@@ -153,6 +153,7 @@ def policy_of(instance: Instance, *, drive_price: float = DRIVE_PRICE) -> Policy
         bag_s_max=7 * 86_400.0,
         load_max=LOAD_MAX,
         diverts=False,
+        explained_max=0,
         repositioning=Repositioning(drive_price=drive_price, binds=True),
     )
 

@@ -5,7 +5,8 @@ out of the plan, or all that one courier has to do, and puts them back in drawn 
 costs least; or two couriers exchange trips, or all they have from a trip on. What became cheaper is
 kept; what became dearer is kept now and then, by a temperature that falls to nothing while the
 round lasts, and is undone otherwise. A low temperature is enough, and more does harm: it starts
-from a plan that is good already, because it was the last round's.
+from a plan that is good already, because it was the last round's. Only a search that lasts longer
+than usual starts hotter, by how much longer.
 
 The work is counted in iterations and the dice are thrown from a seed, so the same knowledge gives
 the same plan everywhere. A clock may only end it early (`is_over`, asked between chunks); whoever
@@ -33,6 +34,9 @@ KIN_MAX = 12
 """Orders that are remembered as closest to each."""
 CHUNK = 256
 """Iterations between two looks at the clock: about ten milliseconds of the largest markets."""
+
+HOTTER_MAX = 8.0
+"""How much hotter a search may start that lasts longer than usual, and so can undo more."""
 
 _MS_PER_S = 1_000
 _DICE = (2_147_483_562, 2_147_483_398)
@@ -73,16 +77,17 @@ def search(
 
     Those are as many as `matching` gives a round of this size, unless it is told otherwise.
     """
+    usual = int(matching.iterations_min + matching.iterations_per_order * len(p.orders))
     if iterations is None:
-        iterations = int(matching.iterations_min + matching.iterations_per_order * len(p.orders))
+        iterations = min(usual, matching.iterations_max)
     if not len(p.orders) or not len(p.couriers):
         return 0
     bench, best = bench_of(p, draft, seed), copied(draft)
     cost_s = best_s = total_s(p, draft)
+    heat_s = matching.temperature_s * min(HOTTER_MAX, max(1.0, iterations / max(1, usual)))
     done = 0
     while done < iterations and not is_over():
         last = min(done + CHUNK, iterations)
-        heat_s = matching.temperature_s
         cost_s -= anneal(p, draft, bench, matching.removed_max, heat_s, done, last, iterations)
         done = last
         if cost_s < best_s - GAIN_S_MIN:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
+from api.limits import LocalLimits
 from api.orders import orders
 from api.times import rfc3339
 from api.zones import zones
 from dispatch.ids import after
-from node.clock import wall
+from node.clock import steady_s, wall
 from services.accounts.principal import Role, Scope
 from storage.zones import ZONES_MAX
+from tests.api.everything import PLENTY
 from tests.api.ordering import ORDER, OTHER_TENANT, customer, keyed, ordering
 from tests.api.stage import CENTRE, MARKET, SHARD, Stage, on_stage
 
@@ -260,7 +262,9 @@ async def test_a_zone_that_cannot_be_is_refused_with_what_to_do(
 
 
 async def test_a_tenant_has_only_so_many_zones(database: str, redis_url: str) -> None:
-    async with on_stage(database, redis_url, NOUNS) as stage:
+    plenty = LocalLimits(steady_s, PLENTY)
+
+    async with on_stage(database, redis_url, NOUNS, limits=plenty) as stage:
         for number in range(ZONES_MAX):
             await drawn(stage, name=f"Zone {number}", boundary=square(0.0005))
         body = {"market_id": MARKET, "kind": "service", "name": "More", "boundary": square()}
