@@ -20,7 +20,15 @@ import numpy as np
 
 from dispatch.matching.construction import draft_of, effort_of, rows_of
 from dispatch.matching.draft import ROUTE, STOP, Bench, Draft
-from dispatch.matching.insertion import GAIN_S_MIN, anneal, copy, fill, find_kin, total_s
+from dispatch.matching.insertion import (
+    GAIN_S_MIN,
+    anneal,
+    copy,
+    fill,
+    find_after,
+    find_kin,
+    total_s,
+)
 from dispatch.matching.plan import Plan, told, warmed
 from dispatch.matching.problem import Problem, problem
 from dispatch.matching.snapshot import NOBODY, Snapshot
@@ -85,8 +93,11 @@ def search(
     bench, best = bench_of(p, draft, seed), copied(draft)
     cost_s = best_s = total_s(p, draft)
     heat_s = matching.temperature_s * min(HOTTER_MAX, max(1.0, iterations / max(1, usual)))
-    done = 0
+    done = stale = 0
     while done < iterations and not is_over():
+        if done >= stale:
+            find_after(p, draft, bench.after)
+            stale = done + max(CHUNK, len(p.orders))
         last = min(done + CHUNK, iterations)
         cost_s -= anneal(p, draft, bench, matching.removed_max, heat_s, done, last, iterations)
         done = last

@@ -698,13 +698,18 @@ def _changed(p: Problem, d: Draft, b: Bench, size: int) -> bool:
 
 
 @compiled
+def find_after(p: Problem, d: Draft, after: Ints) -> None:
+    """Fill in for each restaurant the busy couriers first there after all they have to do."""
+    for restaurant in range(after.shape[0]):
+        soonest_after(p, d, restaurant, after[restaurant])
+
+
+@compiled
 def anneal(
     p: Problem, d: Draft, b: Bench, size: int, hot_s: float, first: int, last: int, total: int
 ) -> float:
     """Run the iterations from `first` to `last` of `total`, and return how much cheaper it got."""
     saved_s = 0.0
-    for restaurant in range(b.after.shape[0]):
-        soonest_after(p, d, restaurant, b.after[restaurant])
     for iteration in range(first, last):
         b.counts[GROUPED] = 0
         b.counts[TOUCHED] = 0
