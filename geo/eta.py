@@ -13,7 +13,7 @@ Everything learned is a frozen value of bounded size, so it can be kept, sent an
 nobody believes (a meal of a day, a clock that jumped, a number that is none) is not learned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from math import isfinite
 
@@ -187,6 +187,18 @@ class Eta(Struct, frozen=True, kw_only=True):
         """Return what is known after an estimate has met what happened."""
         margin = self.margins.get(told.phase, Margin()).learned(told.estimate, told.happened_s)
         return structs.replace(self, margins=self.margins | {told.phase: margin})
+
+    def beside(self, under_way: Mapping[Phase, Iterable[float]]) -> "Eta":
+        """Return what is known beside the estimates whose outcome is still to come.
+
+        Each tells in widths of its own how far it is off by now (`Margin.under_way`).
+        """
+        phases = self.margins.keys() | under_way.keys()
+        margins = {
+            phase: self.margins.get(phase, Margin()).beside(under_way.get(phase, ()))
+            for phase in sorted(phases)
+        }
+        return structs.replace(self, margins=margins)
 
     def spread(self, part: Part, key: str) -> Spread:
         """Return what a part may take there."""

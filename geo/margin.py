@@ -6,8 +6,12 @@ above. That follows a world that changes without swinging, although an outcome i
 hour after its estimate. What it still misses is made up for by the shares themselves: each miss of
 an edge that was told lets fewer fall beyond the next one, each hit a few more (adaptive conformal
 inference, Gibbs and Candès 2021), so that in the long run a tenth does, whatever the world does.
+
+Orders that are quick are heard of first, and as a rush begins they are all that is heard of. So
+those still under way count too, as being off by at least so much as they are by now.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from math import isfinite
 from typing import Annotated
@@ -15,7 +19,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from geo.sample import Sample
-from geo.spread import Spread, evenly, spread_of
+from geo.spread import Spread, evenly, spread_of, spread_of_some
 
 TAIL_SHARE = 0.1
 """What is to end below the low edge, and as much above the high one."""
@@ -23,6 +27,7 @@ STEP = 0.003
 """How far a share moves by one miss."""
 TAIL_SHARE_MIN, TAIL_SHARE_MAX = 0.005, 0.4
 OUTCOMES_MAX = 80
+UNDER_WAY_MAX = 256
 FIRST_MAX = 40
 """Outcomes after which nothing is assumed any more of what estimates are off by."""
 SPREADS_MAX = 64
@@ -52,13 +57,15 @@ class Margin(Struct, frozen=True, kw_only=True):
     """How far off estimates were lately, in widths, and what share to leave beyond each edge."""
 
     off: Sample = Sample()
+    under_way: tuple[float, ...] = ()
+    """Of estimates whose outcome is still to come, how far they are off at least; ascending."""
     below: TailShare = TAIL_SHARE
     above: TailShare = TAIL_SHARE
 
     def estimate(self, low_s: float, at_s: float, high_s: float) -> Estimate:
         """Return the estimate with what was learned of its like."""
         width_s = max(WIDTH_S_MIN, high_s - low_s)
-        off = _off(self.off)
+        off = _off(self.off, self.under_way)
         return Estimate(
             low_s=at_s + width_s * off.quantile(self.below),
             at_s=at_s + width_s * off.median,
@@ -66,6 +73,11 @@ class Margin(Struct, frozen=True, kw_only=True):
             raw_s=at_s,
             width_s=width_s,
         )
+
+    def beside(self, under_way: Iterable[float]) -> "Margin":
+        """Return the margin with the estimates now under way, the furthest off of them."""
+        furthest = sorted(max(-OFF_MAX, min(OFF_MAX, off)) for off in under_way if isfinite(off))
+        return structs.replace(self, under_way=tuple(furthest[-UNDER_WAY_MAX:]))
 
     def learned(self, told: Estimate, happened_s: float) -> "Margin":
         """Return the margin after one more outcome of an estimate that was told."""
@@ -81,11 +93,12 @@ class Margin(Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(SPREADS_MAX)
-def _off(off: Sample) -> Spread:
+def _off(off: Sample, under_way: tuple[float, ...]) -> Spread:
     """Return what estimates are off by: at first as was assumed, soon only as was seen."""
     if not off.latest:
         return _AT_FIRST
-    return spread_of(off.latest).toward(_AT_FIRST, max(0.0, 1 - len(off.latest) / FIRST_MAX))
+    seen = spread_of_some(off.latest, under_way) if under_way else spread_of(off.latest)
+    return seen.toward(_AT_FIRST, max(0.0, 1 - len(off.latest) / FIRST_MAX))
 
 
 def _within(share: float) -> float:

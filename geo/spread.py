@@ -109,6 +109,25 @@ def spread_of(seen: Sequence[float]) -> Spread:
     return Spread(tuple([_between(ascending, share * (len(ascending) - 1)) for share in SHARES]))
 
 
+def spread_of_some(seen: Sequence[float], at_least: Sequence[float]) -> Spread:
+    """Return the spread of what was seen and of what is not over yet, by Kaplan and Meier (1958).
+
+    Of each number in `at_least` only that is known. Whoever took only what is over would take the
+    short ones for all of them.
+    """
+    values = np.sort(np.asarray(seen, dtype=np.float64))
+    open_ended = np.sort(np.asarray(at_least, dtype=np.float64))
+    ahead = len(values) - np.arange(len(values))
+    ahead = ahead + len(open_ended) - np.searchsorted(open_ended, values)
+    left = np.cumprod(1 - 1 / ahead)
+    weights = -np.diff(left, prepend=1.0)
+    if left[-1] > 0:
+        values = np.append(values, max(values[-1], open_ended[-1]))
+        weights = np.append(weights, left[-1])
+    middles = np.cumsum(weights) - weights / 2
+    return Spread(tuple(np.interp(SHARES, middles, values).tolist()))
+
+
 def _between(ascending: Sequence[float], place: float) -> float:
     low = int(place)
     high = min(low + 1, len(ascending) - 1)

@@ -135,7 +135,7 @@ class Reckoner:
             )
         journeys = self._journeys.values()
         self._to_fetch = sum(one.progress.picked_up_s is None for one in journeys)
-        self.eta = structs.replace(self.eta, load=self._load())
+        self.eta = structs.replace(self.eta, load=self._load()).beside(self._under_way())
 
     def look(self, order_id: OrderId) -> None:
         """Tell an order that it will be late, if it will be and does not know."""
@@ -204,6 +204,15 @@ class Reckoner:
             scores = self._scores.setdefault(phase, [Score()] * HOURS)
             scores[hour_of(moved.at)] = scores[hour_of(moved.at)].after(told)
             self.watch(moved.order_id, told)
+
+    def _under_way(self) -> dict[Phase, list[float]]:
+        """Return how far off the estimates are by now whose orders have not arrived."""
+        found: dict[Phase, list[float]] = {}
+        now_s = epoch_s(self.clock())
+        for journey in self._journeys.values():
+            for phase, told in journey.told.items():
+                found.setdefault(phase, []).append((now_s - told.raw_s) / told.width_s)
+        return found
 
     def _load(self) -> float:
         """Return how many orders there are to fetch for each courier at work."""

@@ -1,13 +1,14 @@
 """Spreads keep the order of their values, whatever is done with them."""
 
 import math
-from math import isfinite
+import random
+from math import isfinite, log
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo.spread import LEVELS, SHARES, Spread, certainly, evenly, spread_of
+from geo.spread import LEVELS, SHARES, Spread, certainly, evenly, spread_of, spread_of_some
 
 SECONDS = st.floats(min_value=-7_200, max_value=14_400, allow_nan=False)
 SPREADS = st.lists(SECONDS, min_size=1, max_size=30).map(spread_of)
@@ -99,3 +100,36 @@ def test_what_is_known_is_known_in_all_its_quantiles() -> None:
 def test_what_is_no_quantile_function_is_refused(values: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="spread"):
         Spread(values)
+
+
+def test_what_is_all_over_is_as_it_was_seen() -> None:
+    seen = [float(one) for one in range(400)]
+
+    assert spread_of_some(seen, ()).values == pytest.approx(spread_of(seen).values, abs=2.0)
+
+
+def test_what_is_not_over_yet_makes_the_rest_look_short() -> None:
+    rng = random.Random(1)
+    took = [rng.expovariate(1 / 600) for _ in range(2_000)]
+    asked_after = [rng.uniform(0, 900) for _ in took]
+    over = [one for one, at in zip(took, asked_after, strict=True) if one <= at]
+    going_on = [at for one, at in zip(took, asked_after, strict=True) if one > at]
+
+    naive, fair = spread_of(over), spread_of_some(over, going_on)
+
+    true_median = 600 * log(2)
+    assert naive.median < 0.75 * true_median
+    assert fair.median == pytest.approx(true_median, rel=0.1)
+
+
+@given(
+    seen=st.lists(st.floats(-20, 20), min_size=1, max_size=80),
+    at_least=st.lists(st.floats(-20, 20), max_size=80),
+)
+def test_what_goes_on_can_only_lengthen(seen: list[float], at_least: list[float]) -> None:
+    fair = spread_of_some(seen, at_least)
+
+    assert all(
+        low <= high + 1e-9
+        for low, high in zip(spread_of_some(seen, ()).values, fair.values, strict=True)
+    )
