@@ -49,7 +49,8 @@ def test_a_replay_prints_one_document_and_writes_each_log(tmp_path: Path) -> Non
 
     printed = json.loads(ended.stdout)
     names = "instance orders delivered pct_undelivered ctd_mean ctd_p90 ctd_penalised "
-    assert list(printed["instances"][0]) == [*names.split(), "round_ms_p99", "cpu_s"]
+    names += "overage over_maximum cost_per_order driving_per_order round_ms_p99 cpu_s"
+    assert list(printed["instances"][0]) == names.split()
     assert printed["mean"]["orders"] == 12
     assert "instance" not in printed["mean"]
     assert (tmp_path / "logs" / "tiny.jsonl").read_text().count('"dropoff"') == 12
