@@ -149,6 +149,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     utc_offset_s: int = 0
     """What the city's clocks show is UTC plus this."""
     restaurants: tuple[RestaurantRecord, ...] = ()
+    attribution: str = ""
+    """Whom to name wherever the city is shown, when it was made from somebody's map."""
 
 
 class Day(Struct, frozen=True, kw_only=True):

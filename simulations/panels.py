@@ -204,6 +204,8 @@ def places(day: Day) -> Markup:
     said = (
         "Where food was brought: a larger hexagon had more drop-offs, a redder one more late ones."
     )
+    if day.setting.attribution:
+        said += f" {day.setting.attribution}."
     names = (*(name for _, name in HEAT_STEPS), HEAT_LAST)
     key = (
         *(Key(f"h{step}", name) for step, name in enumerate(names)),

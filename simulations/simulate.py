@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -62,6 +63,7 @@ from simulations.scene import Activity, CourierSpot, Scene, Spot
 from simulations.spec import Spec
 from simulations.world import DAWN, World, deterministic
 from storage.memory import MemoryStore
+from streets.folder import load_city
 from streets.travel import exact, opened
 
 PING_S = 10.0
@@ -179,6 +181,7 @@ class _Evening:
                 seed=seed,
                 starts_at=self._starts_at,
                 restaurants=tuple(map(_restaurant_record, population.restaurants)),
+                attribution=load_city(Path(spec.folder)).attribution if spec.folder else "",
             )
         )
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from itertools import product
 
 import pytest
+from msgspec import structs
 
 from simulations.day import Day
 from simulations.figures import by_name, figures
@@ -75,6 +76,12 @@ def test_a_hostile_name_is_only_read(day_of: Callable[..., Day]) -> None:
     assert page.open == []
     assert page.names & {"script", "img"} == set()
     assert HOSTILE in page.said
+
+
+def test_whose_map_it_was_stands_beside_what_is_drawn_of_it(evening: Day) -> None:
+    setting = structs.replace(evening.setting, attribution="(c) Mapmakers")
+
+    assert "(c) Mapmakers." in render([structs.replace(evening, setting=setting)])
 
 
 def test_every_figure_is_there_with_its_unit_and_its_meaning(evening: Day, one: str) -> None:
