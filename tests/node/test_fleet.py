@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -55,12 +55,15 @@ async def marketed(config: Config) -> AsyncGenerator[Stores]:
         yield stores
 
 
-async def spread(stores: Stores, nodes: int) -> Sequence[int]:
-    """Wait until every shard has an owner and so many nodes own some; return how many each."""
+async def shared(stores: Stores, nodes: int) -> None:
+    """Wait until every shard has an owner and so many nodes own equally many.
+
+    Whoever is up first may have taken more for a moment: what it must do is give it away.
+    """
     while True:
         counts = Counter((await audit.fetch_owners(stores.database)).values())
-        if counts.total() == SHARDS and len(counts) == nodes:
-            return sorted(counts.values())
+        if sorted(counts.values()) == [SHARDS // nodes] * nodes:
+            return
         await trio.sleep(0.05)
 
 
@@ -85,7 +88,7 @@ async def test_nodes_share_the_shards_and_take_over_from_one_that_is_killed(
             fleet = Fleet(config, 2, told.append)
             nursery.start_soon(fleet.run)
             await fleet.ready()
-            shares = await spread(stores, 2)
+            await shared(stores, 2)
             first = fleet.members[0]
             addresses = [one.announcement.address for one in fleet.members if one.announcement]
             client = ClusterClient(nursery, addresses, SECRET.encode(), Random(1))
@@ -101,7 +104,6 @@ async def test_nodes_share_the_shards_and_take_over_from_one_that_is_killed(
             await trio.sleep(1)
             nursery.cancel_scope.cancel()
 
-    assert shares == [2, 2]
     raised = [shard for shard in after if after[shard].epoch > before[shard].epoch]
     assert len(raised) >= 2
     assert any("ended with -9" in sentence for sentence in told)
@@ -117,7 +119,7 @@ async def test_a_node_that_is_told_to_leave_hands_everything_over_and_ends_well(
             fleet = Fleet(config, 1)
             nursery.start_soon(fleet.run)
             await fleet.ready()
-            await spread(stores, 1)
+            await shared(stores, 1)
             process = fleet.members[0].process
             fleet.leave()
             code = await process.wait()
