@@ -12,7 +12,7 @@ from binascii import Error
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from api.replies import Declined, Flaw, Page
 from dispatch.step import Code
@@ -24,6 +24,17 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 type Cursor = Annotated[str, Meta(min_length=1, max_length=256, description="A `next_cursor`")]
 type Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
+
+
+class Stretch(Struct, frozen=True, kw_only=True):
+    """Which stretch of a list is wanted."""
+
+    limit: Limit = 50
+    after: Cursor | None = None
+
+    def begins_after(self, of_list: str) -> str:
+        """Return the key behind which it begins; empty where the list does."""
+        return "" if self.after is None else key_of(of_list, self.after)
 
 
 def cursor(of_list: str, key: str) -> str:

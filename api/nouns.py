@@ -12,6 +12,7 @@ from api import tracking as links
 from api.accounts import accounts
 from api.connect import connect
 from api.couriers import couriers
+from api.credentials import credentials
 from api.decisions import decisions
 from api.deliveries import deliveries
 from api.feed import feed
@@ -45,6 +46,7 @@ NOUNS = (
     decisions,
     tokens,
     accounts,
+    credentials,
     connect,
     machines,
     health,

@@ -13,6 +13,7 @@ from msgspec import structs
 from werkzeug.datastructures import Headers
 
 from api.accounts import accounts
+from api.credentials import credentials
 from api.sign_in import routes
 from api.tokens import tokens
 from dispatch.ids import Instant, after
@@ -123,7 +124,7 @@ async def a_tenant(
         await service.opening()
         made = await bootstrap(service, "Otters")
         async with on_stage(
-            database_url, redis_url, [tokens, accounts], accounts=service, clock=moment
+            database_url, redis_url, [tokens, accounts, credentials], accounts=service, clock=moment
         ) as stage:
             routes(stage.app, stage.edge)
             yield Tenant(stage=stage, service=service, made=made, moment=moment)
