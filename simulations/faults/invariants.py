@@ -6,23 +6,23 @@ what devices heard and who holds a shard, and the last when all faults are over 
 come to its end. Money is not part of the system yet; the ledger that must add up is the tokens'.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
 from actors.codec import encode
 from dispatch import offer, order, route
 from dispatch.courier import Arrive, Collect, Courier, Cross, Deliver, Stage, StartShift
-from dispatch.delivery import DELIVERY_LEGAL, Cancel, DeliveryStatus
+from dispatch.delivery import Cancel
 from dispatch.ids import ShardId
 from dispatch.journal import Checkpoint, LeaseLost, Recovered
-from dispatch.kitchen import FINISHED, ORDER_LEGAL, Accept, MarkReady, OrderStatus
+from dispatch.kitchen import FINISHED, Accept, MarkReady, OrderStatus
 from dispatch.offer import Offer, Take
 from dispatch.order import Order, Place
 from dispatch.order_state import OrderMoved
 from simulations.faults.chronicle import Applied, Change, Chronicle, Said, State, Tenancy
 from simulations.faults.purse import Mint, Pay, Purse
+from simulations.legality import DELIVERY_REACH, ORDER_REACH
 
 type Findings = Iterator[str]
 
@@ -94,10 +94,10 @@ def statuses_along_legal(chronicle: Chronicle, applied: Applied) -> Findings:
             continue
         if before.status in FINISHED and after != before:
             yield f"{after.order_id} had ended and changed: {before} became {after}"
-        if not _reaches(_ORDER_REACH, before.status, after.status):
+        if after.status not in ORDER_REACH[before.status]:
             yield f"{after.order_id} went from {before.status} to {after.status}"
         held, holds = before.delivery.status, after.delivery.status
-        if not _reaches(_DELIVERY_REACH, held, holds):
+        if holds not in DELIVERY_REACH[held]:
             yield f"the delivery of {after.order_id} went from {held} to {holds}"
 
 
@@ -110,28 +110,11 @@ def facts_tell_the_story(chronicle: Chronicle, applied: Applied) -> Findings:
 
 def _contradictions(last: OrderMoved | None, change: Change, after: Order) -> Findings:
     for fact in change.facts:
-        if last is not None and not _reaches(_ORDER_REACH, last.status, fact.status):
+        if last is not None and fact.status not in ORDER_REACH[last.status]:
             yield f"the journal has {fact.order_id} {last.status}, then {fact.status}"
         last = fact
     if last is not None and last.status is not after.status:
         yield f"{after.order_id} is {after.status}, its last fact says {last.status}"
-
-
-def _reaches[S: Enum](reach: Mapping[S, frozenset[S]], before: S, after: S) -> bool:
-    return before is after or after in reach[before]
-
-
-def _closure[S: Enum](legal: Mapping[S, Mapping[type[Struct], S]]) -> Mapping[S, frozenset[S]]:
-    """Return what each status can lead to, by any number of messages."""
-    reach = {status: set(row.values()) for status, row in legal.items()}
-    for middle, beyond in reach.items():
-        for found in reach.values():
-            found.update(beyond if middle in found else ())
-    return {status: frozenset(found) for status, found in reach.items()}
-
-
-_ORDER_REACH: Mapping[OrderStatus, frozenset[OrderStatus]] = _closure(ORDER_LEGAL)
-_DELIVERY_REACH: Mapping[DeliveryStatus, frozenset[DeliveryStatus]] = _closure(DELIVERY_LEGAL)
 
 
 def dead_owners_write_nothing(chronicle: Chronicle, applied: Applied) -> Findings:
