@@ -27,6 +27,7 @@ from node.servers.guise import Guise
 from storage.bridge import Bridge, bridged
 from storage.database import TERMS, Database, DatabaseRefused, DatabaseUnreachable, Terms
 from storage.health import DatabaseHealth, RedisHealth, database_health, redis_health
+from storage.hosts import each_host
 from storage.migrate import known, missing
 from storage.redis import RedisServer, RedisUnreachable, redis_server
 
@@ -234,7 +235,8 @@ async def _database(bridge: Bridge, url: str) -> list[Finding]:
         except (DatabaseRefused, DatabaseUnreachable) as error:
             return [unreached("database", "DATABASE_URL", error)]
         skew_s = health.now / 1000 - (asked_s + answered_s) / 2
-        return [*database_findings(shown(url), health), clock(skew_s), await _schema(database)]
+        found = [*database_findings(shown(url), health), *standbys(len(each_host(url)), health)]
+        return [*found, clock(skew_s), await _schema(database)]
 
 
 async def _replica(bridge: Bridge, url: str) -> list[Finding]:
@@ -295,6 +297,19 @@ def _durability(health: DatabaseHealth) -> Finding:
         return _ok("durability", "a commit is on the disk before it is acknowledged")
     advice = "set fsync, full_page_writes and synchronous_commit to on in the server"
     return _fail("durability", "the database acknowledges what a crash can lose", advice)
+
+
+def standbys(hosts: int, health: DatabaseHealth) -> list[Finding]:
+    """Judge whether what is acknowledged is on a standby, where one is named."""
+    if hosts == 1:
+        return []
+    if health.awaits_standby:
+        return [_ok("standby", "a commit is on a standby before it is acknowledged")]
+    told = "several hosts are named, and the one that commits waits for no other: what it"
+    advice = (
+        "set synchronous_standby_names there, as in docs/how-to/survive-the-loss-of-the-database"
+    )
+    return [_warn("standby", f"{told} acknowledged last may be lost with it", advice)]
 
 
 def _connections(health: DatabaseHealth) -> Finding:

@@ -34,7 +34,7 @@ LINE_BYTES_MAX = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where both servers answer, and the process that keeps them."""
+    """Where the servers answer, and the process that keeps them. A standby has no Redis."""
 
     database_url: str
     redis_url: str
@@ -42,7 +42,7 @@ class Servers:
     process: trio.Process
 
     def pids(self) -> Mapping[str, int]:
-        """The processes `postgres` and `valkey` had when both last answered."""
+        """The processes that `postgres` and `valkey` had when they last answered."""
         running = find_running(self.folder)
         return {} if running is None else running.pids
 
@@ -53,11 +53,22 @@ class Servers:
 
 @asynccontextmanager
 async def embedded(
-    folder: Path, *, postgres_port: int | None = None, valkey_port: int | None = None
+    folder: Path,
+    *,
+    postgres_port: int | None = None,
+    valkey_port: int | None = None,
+    standby_of: Path | None = None,
 ) -> AsyncGenerator[Servers]:
-    """Have Postgres and Valkey running in a folder; raises ServersFailed with one sentence."""
-    ports = {"--postgres-port": postgres_port, "--valkey-port": valkey_port}
-    given = [word for name, port in ports.items() if port for word in (name, str(port))]
+    """Have Postgres and Valkey running in a folder; raises ServersFailed with one sentence.
+
+    With `standby_of` it is only a Postgres, which follows the one of that folder.
+    """
+    options = {
+        "--postgres-port": postgres_port,
+        "--valkey-port": valkey_port,
+        "--standby-of": standby_of,
+    }
+    given = [word for name, option in options.items() if option for word in (name, str(option))]
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "node.servers", str(folder), *given],
         stdin=subprocess.PIPE,

@@ -3,14 +3,18 @@
 Whoever asks the database does it by handing a coroutine function to `call`, which runs on the
 asyncio thread of the bridge with a connection: one of a small pool for odd jobs, or a session's own
 one. A session that was lost stays lost, because what it stood for (a lock, a place in a queue) is
-gone; its owner asks for another. Of several hosts in the URL the one that accepts writes is taken.
+gone; its owner asks for another. Of several hosts in the URL the one that commits is taken.
+
+A call that is late ends its connection and never just its statement. A commit that waits for the
+standby would count as done if its statement was cancelled, and be seen by others, on the primary
+alone; with the connection gone it goes on waiting, and nobody sees it before it is kept.
 
 An error is one of three. `DatabaseUnreachable` may pass: try again. `DatabaseRefused` is for the
 operator to mend, and its sentence says how. All else is a fault of the program and stays as it is.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +25,7 @@ from asyncpg import Connection
 from msgspec import Struct
 
 from storage.bridge import Bridge, BridgeClosed, Jobs
+from storage.hosts import Hosts, Role
 
 type Ask[T] = Callable[[Connection], Coroutine[Any, Any, T]]
 
@@ -59,6 +64,12 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 TERMS = Terms()
+MARGIN_S = 0.2
+"""Time that a call has to end by itself, once its connection has been cut off."""
+ROLES: Mapping[str, Sequence[Role]] = {
+    "primary": ("primary",),
+    "prefer-standby": ("standby", "any"),
+}
 FAILURES_MAX = 16
 """Failures in a row that are counted; by then the wait is at its longest."""
 PASSING = {
@@ -123,6 +134,20 @@ def _in_time(where: str) -> Generator[None]:
         raise DatabaseUnreachable(f"the database at {where} did not answer in time") from error
 
 
+@contextmanager
+def _cut_off_at(ends_at: float, cut: Callable[[], None]) -> Generator[None]:
+    """Cut a connection off when the time is up. For the asyncio thread."""
+    late = asyncio.get_running_loop().call_at(ends_at, cut)
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if asyncio.get_running_loop().time() >= ends_at:
+            raise TimeoutError("it did not answer in time") from error
+        raise
+    finally:
+        late.cancel()
+
+
 def _named(where: str, error: asyncpg.PostgresError) -> Exception | None:
     state = error.sqlstate
     if refusal := REFUSALS.get(state):
@@ -161,8 +186,9 @@ class Session:
 
         When the time is up the connection is cut off, for nobody knows what it is in the middle of.
         """
+        limit_s = timeout_s or self._terms.call_s
         with _in_time(self._where):
-            return await self._bridge.call(lambda: self._run(ask), timeout_s or self._terms.call_s)
+            return await self._bridge.call(lambda: self._run(ask, limit_s), limit_s + MARGIN_S)
 
     async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
         """Have the notifications of a channel told to `heard`, in the thread that runs trio."""
@@ -199,13 +225,14 @@ class Session:
             with named_errors(self._where):
                 await self._connection.close(timeout=self._terms.connect_s)
 
-    async def _run[T](self, ask: Ask[T]) -> T:
+    async def _run[T](self, ask: Ask[T], limit_s: float) -> T:
+        ends_at = asyncio.get_running_loop().time() + limit_s
         async with self._lock:
             connection = self._connection
             if connection is None:
                 raise DatabaseUnreachable(f"the connection to {self._where} was lost")
             try:
-                with named_errors(self._where):
+                with named_errors(self._where), _cut_off_at(ends_at, lambda: self._cut(connection)):
                     return await ask(connection)
             except asyncio.CancelledError:
                 self._cut(connection)
@@ -232,7 +259,7 @@ class Database:
     def __init__(self, bridge: Bridge, url: str, terms: Terms = TERMS) -> None:
         self.where = place(url)
         self._bridge = bridge
-        self._url = url
+        self._hosts = Hosts(url, ROLES[terms.host], _settings(terms))
         self._terms = terms
         self._pool: asyncpg.Pool | None = None
         self._pooling = asyncio.Lock()
@@ -243,16 +270,18 @@ class Database:
 
     async def call[T](self, ask: Ask[T], timeout_s: float | None = None) -> T:
         """Have any connection of the pool asked."""
+        limit_s = timeout_s or self._terms.call_s
         with _in_time(self.where):
-            work = self._jobs.counted(lambda: self._run(ask))
-            return await self._bridge.call(work, timeout_s or self._terms.call_s)
+            work = self._jobs.counted(lambda: self._run(ask, limit_s))
+            return await self._bridge.call(work, limit_s + MARGIN_S)
 
     async def connection(self, lost: Callable[[], None] | None = None) -> Session:
         """Connect a session; `lost` is called in trio's thread if it ends before it is closed."""
         session = Session(self._bridge, self._terms, self.where, lost)
         try:
             with _in_time(self.where):
-                await self._bridge.call(lambda: self._begin(session), self._terms.connect_s)
+                limit_s = self._terms.connect_s + MARGIN_S
+                await self._bridge.call(lambda: self._begin(session), limit_s)
         except (trio.Cancelled, DatabaseUnreachable):
             self._bridge.post(session.end)
             raise
@@ -265,11 +294,13 @@ class Database:
         except (trio.TooSlowError, BridgeClosed):
             return
 
-    async def _run[T](self, ask: Ask[T]) -> T:
+    async def _run[T](self, ask: Ask[T], limit_s: float) -> T:
+        ends_at = asyncio.get_running_loop().time() + limit_s
         with named_errors(self.where):
             pool = await self._opened_pool()
             async with pool.acquire() as connection:
-                return await ask(connection)
+                with _cut_off_at(ends_at, connection.terminate):
+                    return await ask(connection)
 
     async def _begin(self, session: Session) -> None:
         await session.begin(self._connect)
@@ -288,18 +319,13 @@ class Database:
             return self._pool
 
     async def _connect(self, *_dsn: object, **_pool: object) -> Connection:
-        """Connect to the host that takes writes, no sooner than the last failure allows."""
+        """Connect to a host that will do, no sooner than the last failure allows."""
         clock_s = asyncio.get_running_loop().time
+        ends_at = clock_s() + self._terms.connect_s
         await asyncio.sleep(max(0.0, self._connects_at - clock_s()))
         failures = min(self._failures + 1, FAILURES_MAX)
         try:
-            connection = await asyncpg.connect(
-                self._url,
-                timeout=self._terms.connect_s,
-                max_cached_statement_lifetime=0,
-                server_settings=_settings(self._terms),
-                target_session_attrs=self._terms.host,
-            )
+            connection = await self._hosts.connect(ends_at)
             failures = 0
             return connection
         finally:

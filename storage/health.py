@@ -17,13 +17,17 @@ _SQL = queries("health")
 
 
 class DatabaseHealth(Struct, frozen=True):
-    """How a Postgres stands. `version` is like 180006; `now` is the time that it has."""
+    """How a Postgres stands. `version` is like 180006; `now` is the time that it has.
+
+    `awaits_standby` is whether it acknowledges only what is on a standby too.
+    """
 
     version: int
     is_standby: bool
     now: Instant
     is_durable: bool
     connections_max: int
+    awaits_standby: bool = False
 
 
 class RedisHealth(Struct, frozen=True, kw_only=True):

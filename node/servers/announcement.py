@@ -15,7 +15,10 @@ class ServersFailed(Exception):
 
 
 class Running(Struct, frozen=True, tag="running"):
-    """Both servers answer here. `launcher` is the process that keeps them, `pids` are theirs."""
+    """The servers answer here. `launcher` is the process that keeps them, `pids` are theirs.
+
+    A folder that has only a standby has no Redis, and its URL is empty.
+    """
 
     database_url: str
     redis_url: str

@@ -7,7 +7,8 @@ older version gets them too, and so that nobody's edit takes away what `Acknowle
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from node.servers.announcement import ServersFailed
@@ -47,8 +48,13 @@ SETTINGS: Mapping[str, str] = {
 
 def postgres(folder: Path, binaries: Binaries, guise: Guise, given_port: int | None) -> Server:
     """Return the Postgres of a folder, making it if there is none; raises ServersFailed."""
+    _make(folder / "postgres", binaries, guise)
+    return served(folder, binaries, guise, given_port)
+
+
+def served(folder: Path, binaries: Binaries, guise: Guise, given_port: int | None) -> Server:
+    """Return the Postgres that is in a folder; raises ServersFailed if it cannot be run."""
     home = folder / "postgres"
-    _make(home, binaries, guise)
     _check_version(home, postgres_version(binaries, guise))
     secret = (home / PASSWORD_FILE).read_text("utf-8")
     number = port(home / PORT_FILE, given_port, PORTS)
@@ -98,21 +104,27 @@ def _check_version(home: Path, ours: int) -> None:
 
 
 def _make(home: Path, binaries: Binaries, guise: Guise) -> None:
-    """Make the folder beside its place, so that what was interrupted is never taken for done."""
     if home.exists() and any(home.iterdir()):
         return
-    fresh, secret = home.with_name("postgres.new"), password()
+    secret, told = password(), home.with_name("postgres.password")
+    with made_beside(home) as fresh:
+        write(told, secret)
+        try:
+            guise.own(fresh)
+            guise.own(told)
+            _initialise(fresh, told, binaries, guise)
+        finally:
+            told.unlink()
+        write(fresh / PASSWORD_FILE, secret)
+
+
+@contextmanager
+def made_beside(home: Path) -> Generator[Path]:
+    """Make the folder beside its place, so that what was interrupted is never taken for done."""
+    fresh = home.with_name("postgres.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    told = home.with_name("postgres.password")
-    write(told, secret)
-    try:
-        guise.own(fresh)
-        guise.own(told)
-        _initialise(fresh, told, binaries, guise)
-    finally:
-        told.unlink()
-    write(fresh / PASSWORD_FILE, secret)
+    yield fresh
     if home.exists():
         home.rmdir()
     fresh.rename(home)

@@ -19,6 +19,7 @@ class Blow(StrEnum):
     HAND_OVER = "hand_over"
     KILL_REDIS = "kill_redis"
     KILL_POSTGRES = "kill_postgres"
+    FAIL_OVER = "fail_over"
 
 
 class Harm(Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ WEIGHTS: Mapping[Blow, int] = {
     Blow.KILL_REDIS: 2,
     Blow.KILL_POSTGRES: 1,
 }
-"""Of twenty blows, how many are of each sort."""
+"""Of twenty blows, how many are of each sort. A fail-over is for once, and none of them."""
 
 
 def blows(harm: Harm, chance: Random) -> Sequence[Blow]:

@@ -3,13 +3,14 @@
 The clients place orders at a steady rate while nodes and servers are struck; then nothing more is
 begun, everything has to come to its end, and what the clients were told is held against the
 database. Takeovers are timed from the blow to the first commit of each shard's next owner, and
-planned hand-overs from the last commit of the one owner to the first of the next.
+planned hand-overs from the last commit of the one owner to the first of the next. Where the
+database has a standby, the first blow is the loss of its primary, and all others come on top of it.
 """
 
 import os
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -32,12 +33,13 @@ from node.fleet import Fleet, Member
 from node.stores import Stores, stored
 from simulations.chaos.blows import Blow, Harm, blows
 from simulations.chaos.crowd import Crowd, Size
+from simulations.chaos.pair import Pair
 from simulations.chaos.record import Record
 from simulations.chaos.verdict import Court, History, Verdict
 from simulations.chaos.vigil import Vigil
 from storage import audit, markets
 from storage.bridge import bridged
-from storage.database import Database
+from storage.database import Database, DatabaseUnreachable
 
 POLICY = Policy(
     round_s=1.0,
@@ -56,6 +58,9 @@ HEAL_S_MAX = 30.0
 CALM_S_MAX = 120.0
 """Time in which everything has to come to its end once nothing is struck any more."""
 PROBE_S = 0.01
+PROBES_S = 0.3
+"""Time in which there comes to be much to commit, before a blow."""
+ASK_AGAIN_S = 0.1
 MEET_S = 0.5
 SETTLE_S = 3.0
 """Time in which the last messages of every feed reach their devices."""
@@ -84,7 +89,7 @@ class Times(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What came of a run."""
+    """What came of a run. `deposed_tries` is how often a deposed primary was asked to commit."""
 
     orders: int
     acknowledged: int
@@ -96,6 +101,8 @@ class Report(Struct, frozen=True, kw_only=True):
     stalled_takeover_s: Times | None
     handover_s: Times | None
     outage_s: Times | None
+    failover_s: Times | None
+    deposed_tries: int
     kills: Mapping[str, int]
     ask_ms: Mapping[str, float]
     invariants_broken: Sequence[str]
@@ -126,7 +133,9 @@ class Timing:
 type Tell = Callable[[str], None]
 
 
-async def run(config: Config, servers: Servers, plan: Plan, tell: Tell) -> Report:
+async def run(
+    config: Config, servers: Servers, plan: Plan, tell: Tell, pair: Pair | None = None
+) -> Report:
     """Run on servers that are embedded, since they are killed too."""
     async with stored(config) as stores, bridged() as bridge:
         assert config.database_url is not None
@@ -136,11 +145,19 @@ async def run(config: Config, servers: Servers, plan: Plan, tell: Tell) -> Repor
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fleet.run)
             await fleet.ready()
-            scene = _Scene(config, servers, plan, fleet, Vigil(watched), stores, tell)
+            scene = _Scene(config, servers, plan, fleet, Vigil(watched), stores, tell, pair)
             report = await scene.play(places)
             fleet.leave()
         await watched.close()
     return report
+
+
+async def _sure[T](ask: Callable[[Database], Awaitable[T]], database: Database) -> T:
+    """Ask the database until it answers: the last blow may not have healed yet."""
+    while True:
+        with suppress(DatabaseUnreachable):
+            return await ask(database)
+        await trio.sleep(ASK_AGAIN_S)
 
 
 async def _marketed(stores: Stores, plan: Plan) -> Mapping[ShardId, MarketId]:
@@ -155,6 +172,13 @@ async def _marketed(stores: Stores, plan: Plan) -> Mapping[ShardId, MarketId]:
     return {row.shard: row.market_id for row in rows}
 
 
+def _deposed_deeds(pair: Pair | None) -> Sequence[str]:
+    """Return what a deposed primary did that it must not."""
+    if pair is None or not pair.deposed_commits:
+        return ()
+    return (f"the deposed primary committed {pair.deposed_commits} of {pair.deposed_tries} times",)
+
+
 class _Scene:
     """The run itself."""
 
@@ -167,7 +191,9 @@ class _Scene:
         vigil: Vigil,
         stores: Stores,
         tell: Tell,
+        pair: Pair | None,
     ) -> None:
+        self._pair = pair
         self._config, self._servers, self._plan = config, servers, plan
         self._fleet, self._vigil, self._stores, self._tell = fleet, vigil, stores, tell
         self._chance = Random(plan.seed)
@@ -212,15 +238,20 @@ class _Scene:
         return orders
 
     async def _strike(self, nursery: trio.Nursery) -> None:
+        if self._pair is not None:
+            await self._strike_once(Blow.FAIL_OVER, nursery)
         while True:
             for blow in blows(self._plan.harm, self._chance):
-                next_s = trio.current_time() + self._plan.blow_s
-                with trio.move_on_after(HEAL_S_MAX) as healing:
-                    await self._deal(blow, nursery)
-                if healing.cancelled_caught:
-                    self._timing.took_s[blow].append(HEAL_S_MAX)
-                    self._tell(f"{blow} was not healed within {HEAL_S_MAX:.0f} s")
-                await trio.sleep_until(next_s)
+                await self._strike_once(blow, nursery)
+
+    async def _strike_once(self, blow: Blow, nursery: trio.Nursery) -> None:
+        next_s = trio.current_time() + self._plan.blow_s
+        with trio.move_on_after(HEAL_S_MAX) as healing:
+            await self._deal(blow, nursery)
+        if healing.cancelled_caught:
+            self._timing.took_s[blow].append(HEAL_S_MAX)
+            self._tell(f"{blow} was not healed within {HEAL_S_MAX:.0f} s")
+        await trio.sleep_until(next_s)
 
     async def _deal(self, blow: Blow, nursery: trio.Nursery) -> None:
         match blow:
@@ -230,6 +261,9 @@ class _Scene:
                 await self._strike_server(blow, "valkey")
             case Blow.KILL_POSTGRES:
                 await self._strike_server(blow, "postgres")
+            case Blow.FAIL_OVER:
+                assert self._pair is not None
+                await self._fail_over(self._pair, nursery)
 
     async def _strike_node(self, blow: Blow, nursery: trio.Nursery) -> None:
         await self._fleet.ready(self._plan.nodes - len(self._stalled))
@@ -239,7 +273,7 @@ class _Scene:
         async with trio.open_nursery() as probing:
             for shard in shards:
                 probing.start_soon(self._probe, shard)
-            await trio.sleep(0.3)
+            await trio.sleep(PROBES_S)
             began_s = steady_s()
             self._hit(blow, member, nursery)
             sights = await self._vigil.taken_over(shards, epochs)
@@ -290,7 +324,7 @@ class _Scene:
 
     async def _owned(self) -> Mapping[NodeId, list[ShardId]]:
         owned: dict[NodeId, list[ShardId]] = defaultdict(list)
-        for shard, node in (await audit.fetch_owners(self._stores.database)).items():
+        for shard, node in (await _sure(audit.fetch_owners, self._stores.database)).items():
             owned[node].append(shard)
         return owned
 
@@ -304,8 +338,31 @@ class _Scene:
                     await self._client.ask(shard, "restaurant", key, word, 5.0)
                 await trio.sleep(PROBE_S)
 
+    async def _fail_over(self, pair: Pair, nursery: trio.Nursery) -> None:
+        """Kill the primary and promote its standby, which nodes have to find by themselves."""
+        self._timing.dealt[Blow.FAIL_OVER] += 1
+        async with trio.open_nursery() as probing:
+            for shard in self._crowd.shards:
+                probing.start_soon(self._probe, shard)
+            await trio.sleep(PROBES_S)
+            began_s = steady_s()
+            os.kill(pair.present.pids()["postgres"], signal.SIGKILL)
+            await pair.promote()
+            promoted_s = steady_s() - began_s
+            nursery.start_soon(pair.tempt)
+            await self._vigil.looked()
+            await self._vigil.advanced(self._vigil.batches())
+            probing.cancel_scope.cancel()
+        took_s = steady_s() - began_s
+        self._timing.took_s[Blow.FAIL_OVER].append(took_s)
+        self._tell(
+            f"{Blow.FAIL_OVER}: the standby was promoted after {promoted_s:.2f} s, and every shard"
+            f" has committed there after {took_s:.2f} s"
+        )
+
     async def _strike_server(self, blow: Blow, name: str) -> None:
-        pid = self._servers.pids().get(name)
+        there = self._pair.present if self._pair and name == "postgres" else self._servers
+        pid = there.pids().get(name)
         if pid is None:
             return
         batches = self._vigil.batches()
@@ -322,8 +379,8 @@ class _Scene:
         self._tell("no more blows; waiting for everything to come to its end")
         ends_s = trio.current_time() + CALM_S_MAX
         while True:
-            left = await audit.fetch_unfinished(self._stores.database)
-            outbox = await audit.outbox_count(self._stores.database)
+            left = await _sure(audit.fetch_unfinished, self._stores.database)
+            outbox = await _sure(audit.outbox_count, self._stores.database)
             if not left and not crowd.unfinished and not outbox:
                 await trio.sleep(SETTLE_S)
                 return ()
@@ -342,7 +399,8 @@ class _Scene:
             feeds[message.person].append(message)
         letters = await audit.fetch_letters(self._stores.database)
         verdict = Court(record, history, feeds).verdict()
-        return self._report(record, verdict, orders, (*unfinished, *letters[:5]))
+        trouble = (*unfinished, *letters[:5], *_deposed_deeds(self._pair))
+        return self._report(record, verdict, orders, trouble)
 
     def _report(
         self, record: Record, verdict: Verdict, orders: int, trouble: Sequence[str]
@@ -360,6 +418,8 @@ class _Scene:
             stalled_takeover_s=timing.of(Blow.STALL),
             handover_s=timing.of(Blow.HAND_OVER),
             outage_s=timing.of(Blow.KILL_POSTGRES, Blow.KILL_REDIS),
+            failover_s=timing.of(Blow.FAIL_OVER),
+            deposed_tries=self._pair.deposed_tries if self._pair else 0,
             kills=dict(timing.dealt),
             ask_ms={"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)},
             invariants_broken=(*verdict.invariants_broken, *trouble),

@@ -15,14 +15,15 @@ from msgspec import Struct
 
 from dispatch import courier, offer
 from dispatch.courier import Collect, Cross, Deliver, StartShift
-from dispatch.delivery import DELIVERY_LEGAL, Cancel, DeliveryStatus, Reject
+from dispatch.delivery import Cancel, DeliveryStatus, Reject
 from dispatch.ids import CourierId, OrderId
-from dispatch.kitchen import ORDER_LEGAL, Accept, MarkReady, OrderStatus
+from dispatch.kitchen import Accept, MarkReady, OrderStatus
 from dispatch.offer import Decline, OfferClosed, Take
 from dispatch.order import Place
 from dispatch.order_state import Fact as OrderFact
 from dispatch.order_state import OrderCanceled, OrderMoved, OrderPlaced
 from simulations.chaos.record import Record, Told
+from simulations.legality import DELIVERY_REACH, ORDER_REACH
 from storage.audit import Fact, FeedMessage
 
 EXAMPLES_MAX = 20
@@ -40,18 +41,6 @@ ENDED = frozenset({OrderStatus.COMPLETED, OrderStatus.REJECTED, OrderStatus.CANC
 _orders = msgspec.msgpack.Decoder[OrderFact](OrderFact)
 _offers = msgspec.msgpack.Decoder(OfferClosed)
 _couriers = msgspec.msgpack.Decoder[courier.Fact](courier.Fact)
-
-
-def _before[S](table: Mapping[S, Mapping[type[Struct], S]], status: S) -> frozenset[S]:
-    """Return the statuses from which a table leads to this one, over any number of steps."""
-    reached = {status}
-    while more := {one for one, row in table.items() if reached & set(row.values())} - reached:
-        reached |= more
-    return frozenset(reached)
-
-
-BEFORE = {status: _before(ORDER_LEGAL, status) for status in OrderStatus}
-BEFORE_DELIVERY = {status: _before(DELIVERY_LEGAL, status) for status in DeliveryStatus}
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -263,8 +252,8 @@ class Court:
         """Both sides of every order move only along their tables."""
         for order_id, moved in self._history.moved.items():
             for before, one in pairwise(moved):
-                if before.status not in BEFORE[one.status]:
+                if one.status not in ORDER_REACH[before.status]:
                     self._broken.append(f"{order_id} went from {before.status} to {one.status}")
-                if before.delivery_status not in BEFORE_DELIVERY[one.delivery_status]:
+                if one.delivery_status not in DELIVERY_REACH[before.delivery_status]:
                     told = f"{before.delivery_status} to {one.delivery_status}"
                     self._broken.append(f"{order_id} went from {told}")

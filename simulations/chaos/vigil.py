@@ -54,6 +54,11 @@ class Vigil:
         """Return the last batch of each shard as last seen."""
         return {shard: sight.head.batch for shard, sight in self.sights.items()}
 
+    async def looked(self) -> None:
+        """Wait until the heads have been seen once more."""
+        self._seen = trio.Event()
+        await self._seen.wait()
+
     async def advanced(self, since: Mapping[ShardId, int]) -> None:
         """Wait until each shard has committed since."""
         while not all(self.sights[shard].head.batch > batch for shard, batch in since.items()):

@@ -8,4 +8,5 @@ select
     current_setting('fsync') = 'on'
         and current_setting('full_page_writes') = 'on'
         and current_setting('synchronous_commit') <> 'off',
-    current_setting('max_connections')::integer
+    current_setting('max_connections')::integer,
+    current_setting('synchronous_standby_names') <> ''

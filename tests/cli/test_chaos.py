@@ -15,7 +15,7 @@ DISPATCH = "from cli.main import main; main()"
 
 
 @pytest.mark.slow
-def test_a_storm_over_a_cluster_loses_and_doubles_nothing() -> None:
+def test_a_storm_that_begins_with_the_loss_of_the_database_loses_and_doubles_nothing() -> None:
     options = [
         "--rate",
         "8",
@@ -24,6 +24,7 @@ def test_a_storm_over_a_cluster_loses_and_doubles_nothing() -> None:
         "--every",
         "2",
         "--stall",
+        "--standby",
         "--seed",
         "2",
         "--json",
@@ -45,6 +46,8 @@ def test_a_storm_over_a_cluster_loses_and_doubles_nothing() -> None:
     assert report["acknowledged"] > report["orders"] > 200
     assert report["kills"]["kill_node"] >= 3
     assert report["takeover_s"]["count"] >= 3
+    assert report["failover_s"]["count"] == 1
+    assert report["deposed_tries"] > 0
     assert ended.returncode == 0
 
 

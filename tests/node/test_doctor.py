@@ -21,6 +21,7 @@ from node.doctor import (
     open_files,
     redis_findings,
     servers,
+    standbys,
     unreached,
 )
 from storage.bridge import bridged
@@ -76,6 +77,19 @@ async def test_servers_that_will_do_are_found_to(database: str, redis_url: str) 
         ),
         Outcome.OK,
     )
+
+
+def test_a_standby_is_spoken_of_where_several_hosts_are_named() -> None:
+    awaited = structs.replace(POSTGRES, awaits_standby=True)
+
+    found = [standbys(1, POSTGRES), standbys(2, POSTGRES), standbys(2, awaited)]
+
+    assert [outcomes(one) for one in found] == [
+        {},
+        {"standby": Outcome.WARN},
+        {"standby": Outcome.OK},
+    ]
+    assert "may be lost" in only(found[1], "standby").told
 
 
 async def test_no_finding_shows_a_password(database: str, redis_url: str) -> None:

@@ -353,6 +353,15 @@ async def test_what_a_newer_valkey_wrote_is_refused_in_order(
     assert (tmp_path / "postgres.log").read_text().endswith("database system is shut down\n")
 
 
+def test_a_standby_of_nothing_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    nowhere, folder = tmp_path / "nowhere", tmp_path / "standby"
+
+    told = refusal(folder, "--standby-of", str(nowhere))
+
+    assert told.startswith(f"no servers run in {nowhere}: start the primary first")
+    assert not (folder / "postgres").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
