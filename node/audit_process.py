@@ -3,7 +3,7 @@
 It reads samples from its input and writes a `RoundAudited` for each to its output, in the frames of
 `node.solver_process`. A sample is the length of a solver's question in four bytes, the question,
 and the answer that was given to it. The process gives way to the others of its machine, and ends
-when its input does.
+when its input does, in the middle of an audit too.
 """
 
 import os
@@ -18,6 +18,7 @@ from dispatch.matching.pool import PoolTooLarge
 from dispatch.matching.snapshot import snapshot
 from dispatch.matching.solving import Answer, Request
 from node.auditor import LENGTH_BYTES, RoundAudited
+from node.lifeline import end_with
 from node.solver_process import BUDGET_BYTES, serve
 from streets.travel import opened
 
@@ -65,6 +66,7 @@ def _audit(request: Request, answered: Answer) -> Audit:
 
 def main() -> None:
     """Be the auditor of whoever holds the other ends; a node that died has no more samples."""
+    end_with(sys.stdin.fileno())
     os.nice(NICENESS)
     try:
         serve(sys.stdin.buffer, sys.stdout.buffer, said_to)

@@ -9,7 +9,7 @@ in what it has, and the answer says so. An empty question asks whether the proce
 answered by an empty frame.
 
 The process compiles and warms its code before it takes the first question, and ends when its input
-does, so that it cannot outlive its node.
+does, whatever it is in the middle of, so that it cannot outlive its node.
 """
 
 import os
@@ -27,6 +27,7 @@ import trio
 from dispatch.matching.fallback import cut_off, hasty
 from dispatch.matching.solvers import warm_up
 from dispatch.matching.solving import Request, answer
+from node.lifeline import end_with
 from streets.soon import opened_soon
 
 FRAME_BYTES_MAX = 256 * 1024 * 1024
@@ -35,6 +36,9 @@ BUDGET_BYTES = 4
 COMMAND = (sys.executable, "-m", "node.solver_process")
 END_S_MAX = 10.0
 """Time a killed process has to be gone."""
+NICENESS = 5
+"""How far a solver stands back: a third of the share of a node that wants the same core. A round
+has seconds for what may take it a tenth of one; who waits for a node's answer has not."""
 
 _requests = msgspec.msgpack.Decoder(Request)
 
@@ -158,7 +162,9 @@ def serve(questions: BinaryIO, answers: BinaryIO, say: Say = said_to) -> None:
 
 def main() -> None:
     """Be the solver of whoever holds the other ends; a node that died has no more questions."""
+    end_with(sys.stdin.fileno())
     warm_up()
+    os.nice(NICENESS)  # Not before: until it is warm, nothing is planned well.
     try:
         serve(sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:

@@ -1,6 +1,9 @@
 """What the solver's process says to a question, and when it stops searching."""
 
 import io
+import os
+import sys
+from functools import partial
 
 import msgspec
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from dispatch.matching.plan import Plan
 from dispatch.matching.solving import Answer
 from node import solver_process
-from node.solver_process import Limit, framed, said_to, serve, written
+from node.solver_process import NICENESS, Limit, framed, said_to, serve, written
 from tests.dispatch.matching.test_fallback import request
 
 
@@ -26,6 +29,32 @@ def test_an_empty_question_is_answered_by_an_empty_frame_and_the_end_ends_it() -
     serve(io.BytesIO(framed(b"") * 2), answers)
 
     assert _said(answers.getvalue()) == [b"", b""]
+
+
+def _ignored(pipe: int) -> None:
+    del pipe
+
+
+def _noted(done: list[object], *pipes: object) -> None:
+    assert len(pipes) == 2
+    done.append("serves")
+
+
+def test_a_solver_stands_back_once_it_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = list[object]()
+    monkeypatch.setattr(solver_process, "end_with", _ignored)
+    monkeypatch.setattr(solver_process, "warm_up", lambda: done.append("warm"))
+    monkeypatch.setattr(os, "nice", done.append)
+    questions, end = os.pipe()
+    with os.fdopen(questions) as stdin, os.fdopen(end, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(solver_process, "serve", partial(_noted, done))
+
+        solver_process.main()
+
+        monkeypatch.undo()
+
+    assert done == ["warm", NICENESS, "serves"]
 
 
 def test_a_question_is_answered_in_haste_and_then_in_full() -> None:
