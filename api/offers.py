@@ -88,6 +88,7 @@ def _view(row: OfferRow, markets: Map) -> OfferView:
                     pickup=_place(task.pickup, ground),
                     dropoff=_place(task.dropoff, ground),
                     size=task.size,
+                    undeliverable_action=task.undeliverable_action,
                 )
                 for task in offer.tasks
             ]

@@ -230,4 +230,5 @@ def _placing(note: OrderNote, wanted: NewOrder, ground: Ground) -> Place:
         dish_ids=tuple(dict.fromkeys(line.dish_id for line in wanted.lines)),
         wanted_at=_wanted_at(wanted),
         promised_at=note.asked.promised_at,
+        undeliverable_action=wanted.undeliverable_action,
     )

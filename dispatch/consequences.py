@@ -277,7 +277,8 @@ def _handed_over(change: _Change) -> Step[Order | None]:
     """Search anew, for the food where it is now, and have operations watch over it."""
     assert isinstance(change.cause, HandOver)
     order = structs.replace(change.order, give_up_at=_give_up_at(change))
-    order = _noted(order, pickup=change.cause.point, attention="hand-over")
+    kitchen = order.delivery.kitchen or order.delivery.pickup
+    order = _noted(order, pickup=change.cause.point, kitchen=kitchen, attention="hand-over")
     return _searched(structs.replace(change, order=order))
 
 
@@ -370,19 +371,35 @@ def _turned_back(change: _Change) -> Step[Order | None]:
 
 
 def _discarded(change: _Change) -> Step[Order | None]:
-    assert isinstance(change.cause, Discard)
-    return _ended(change, structs.replace(change.order, reason=change.cause.reason))
+    cause = change.cause
+    assert isinstance(cause, Discard)
+    was_returning = change.before.delivery.status is DeliveryStatus.RETURNING
+    order = structs.replace(change.order, reason=cause.reason)
+    return _undelivered(change, order, is_free=not (cause.has_waited or was_returning))
 
 
 def _returned(change: _Change) -> Step[Order | None]:
-    return _ended(change, change.order)
+    return _undelivered(change, change.order, is_free=False)
 
 
-def _ended(change: _Change, order: Order) -> Step[Order | None]:
+def _undelivered(change: _Change, order: Order, *, is_free: bool) -> Step[Order | None]:
+    """End an order that was picked up and has not reached anybody, and say who bears it."""
+    assert isinstance(change.cause, ByCourier)
+    fact = OrderCanceled(
+        order_id=order.order_id,
+        by=Party.SUPPORT if change.cause.offer_id is None else Party.COURIER,
+        reason=order.reason,
+        is_free=is_free,
+        at=change.now,
+    )
+    return _ended(change, order, Record(fact))
+
+
+def _ended(change: _Change, order: Order, *facts: Record) -> Step[Order | None]:
     """End an order that was picked up; a courier who did not say so himself is told."""
     assert isinstance(change.cause, ByCourier)
     freed = _courier_freed(change.before, "ended") if change.cause.offer_id is None else ()
-    return _told(change, _noted(order, ended_at=change.now), *freed)
+    return _told(change, _noted(order, ended_at=change.now), *facts, *freed)
 
 
 def _lost(change: _Change) -> Step[Order | None]:

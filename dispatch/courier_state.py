@@ -13,6 +13,7 @@ from dispatch.ids import CourierId, Instant, MarketId, OfferId, OrderId, Restaur
 from dispatch.invitation import Ask, Disengage, Engage, Invite, Reposition, Withdraw
 from dispatch.route import Route, Stop, Task
 from dispatch.step import Wake
+from dispatch.undeliverable import Doorstep
 from dispatch.work import Work
 from geo.point import Point
 
@@ -104,7 +105,10 @@ class Deliver(Struct, frozen=True, tag="courier.deliver"):
 
 
 class Abort(Struct, frozen=True, tag="courier.abort"):
-    """It cannot be delivered: bring it back, or discard it."""
+    """It cannot be handed over: he has waited at the door, or, unless it `returns`, it is spoiled.
+
+    What is done with food that nobody takes was said when it was ordered.
+    """
 
     order_id: OrderId
     reason: str
@@ -292,7 +296,7 @@ class Courier(Struct, frozen=True, kw_only=True):
     `tasks` are all orders of his route, at most TASKS_MAX; `carried` those of them in his bag, and
     `returning` those of these that he brings back; `recent` the last RECENT_MAX he is done with.
     Once he has crossed into another shard he is GONE here, and `shard` tells where to. `work` is
-    what he has done in this shift, where that is counted.
+    what he has done in this shift, where that is counted. `doorstep` is the door he said he is at.
     """
 
     courier_id: CourierId
@@ -314,3 +318,4 @@ class Courier(Struct, frozen=True, kw_only=True):
     crossings: int = 0
     work: Work | None = None
     neared: Neared | None = None
+    doorstep: Doorstep | None = None

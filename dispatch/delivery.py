@@ -122,9 +122,13 @@ class StartReturn(ByCourier, frozen=True, tag="order.start_return"):
 
 
 class Discard(ByCourier, frozen=True, tag="order.discard"):
-    """It could not be handed over and is not worth a way back."""
+    """There is nothing to bring back, or it is not worth the way.
+
+    The courier `has_waited` at the door in vain, unless the food was spoiled or is lost.
+    """
 
     reason: str
+    has_waited: bool = False
 
 
 class Return(ByCourier, frozen=True, tag="order.return"):
@@ -266,9 +270,10 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """The courier's side of one order.
 
     `pickup` is where the food is to be fetched: the restaurant, or where another courier hands it
-    over. `declined_by` holds at most DECLINED_MAX couriers. `attention` says why operations should
-    look at it, empty when they need not. `released` is the courier it was last taken back from, and
-    by which offer he had it: should he have collected it before he heard, it stays his.
+    over; then the restaurant is at `kitchen`. `declined_by` holds at most DECLINED_MAX couriers.
+    `attention` says why operations should look at it, empty when they need not. `released` is the
+    courier it was last taken back from, and by which offer he had it: should he have collected it
+    before he heard, it stays his.
     """
 
     status: DeliveryStatus = DeliveryStatus.SCHEDULED
@@ -282,3 +287,4 @@ class Delivery(Struct, frozen=True, kw_only=True):
     ended_at: Instant | None = None
     attention: str = ""
     released: tuple[CourierId, OfferId] | None = None
+    kitchen: Point | None = None

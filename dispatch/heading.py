@@ -6,7 +6,7 @@ orders that a new leg is about are told of it, and each word to an order names t
 about.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from msgspec import structs
 
@@ -140,7 +140,13 @@ def dropping(courier: Courier, order_ids: Iterable[OrderId]) -> Courier:
         tasks=tuple(task for task in courier.tasks if task.order_id not in gone),
         carried=tuple(order_id for order_id in courier.carried if order_id not in gone),
         returning=tuple(order_id for order_id in courier.returning if order_id not in gone),
+        doorstep=None if _stands_for(courier, gone) else courier.doorstep,
     )
+
+
+def _stands_for(courier: Courier, gone: Container[OrderId]) -> bool:
+    """Tell whether he waits at the door of one of these orders."""
+    return courier.doorstep is not None and courier.doorstep.order_id in gone
 
 
 def rested(courier: Courier) -> Courier:

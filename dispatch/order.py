@@ -69,6 +69,7 @@ from dispatch.order_state import (
 )
 from dispatch.policy import Policy
 from dispatch.step import Accepted, Code, Record, Reply, Step, Tell, Wake, refuse
+from dispatch.undeliverable import UndeliverableAction
 from geo.point import Point
 
 __all__ = [
@@ -115,6 +116,7 @@ class Place(Struct, frozen=True, tag="order.place", kw_only=True):
     dish_ids: tuple[str, ...] = ()
     wanted_at: Instant | None = None
     promised_at: Instant | None = None
+    undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN
 
 
 class Expect(Struct, frozen=True, tag="order.expect"):
@@ -201,6 +203,7 @@ def _placed(place: Place, now: Instant, policy: Policy) -> Step[Order | None]:
         wanted_at=place.wanted_at,
         decide_by=after(now, policy.accept_s),
         promised_at=place.promised_at,
+        undeliverable_action=place.undeliverable_action,
     )
     fact = OrderPlaced(
         order_id=order.order_id,

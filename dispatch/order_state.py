@@ -9,6 +9,7 @@ from msgspec import Struct
 from dispatch.delivery import Delivery, DeliveryStatus, Party
 from dispatch.ids import CourierId, CustomerId, Instant, MarketId, OrderId, RestaurantId
 from dispatch.kitchen import OrderStatus
+from dispatch.undeliverable import UndeliverableAction
 from geo.point import Point
 
 
@@ -39,6 +40,7 @@ class Order(Struct, frozen=True, kw_only=True):
     version: int = 0
     promised_at: Instant | None = None
     warned_for: Instant | None = None
+    undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN
 
 
 class OrderPlaced(Struct, frozen=True, tag="order_placed", kw_only=True):
@@ -65,7 +67,13 @@ class OrderMoved(Struct, frozen=True, tag="order_moved", kw_only=True):
 
 
 class OrderCanceled(Struct, frozen=True, tag="order_canceled", kw_only=True):
-    """A fact: somebody called it off; it is free for the customer unless a courier was bound."""
+    """A fact: the order ends without food, and whether its customer owes nothing for it.
+
+    Each order that was accepted ends with exactly one of two facts: that it was completed, and is
+    owed whole, or this one. It is free when it is called off before a courier was bound, or by
+    anybody but the customer, and when the food was spoiled or lost; it is not when its courier has
+    waited at the door in vain.
+    """
 
     order_id: OrderId
     by: Party

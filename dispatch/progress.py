@@ -4,6 +4,8 @@ His word moves his route on and is told to the orders it is about. A report that
 agreed to and changes nothing; one that does not fit what he has to do is refused.
 """
 
+from math import ceil
+
 from msgspec import structs
 
 from dispatch import route as stops
@@ -35,10 +37,11 @@ from dispatch.heading import (
     said,
     task_of,
 )
-from dispatch.ids import Instant, OrderId, after
+from dispatch.ids import Instant, OrderId, after, elapsed_s
 from dispatch.policy import Policy
 from dispatch.route import DropOff, Pickup, Route
 from dispatch.step import Accepted, Code, Reply, Step, Tell, refuse
+from dispatch.undeliverable import Doorstep, UndeliverableAction, gives_up_at
 from geo.point import Point
 
 type Message = Arrive | Collect | Deliver | Abort | BringBack
@@ -70,7 +73,7 @@ def _arrived(
 ) -> Step[Courier | None]:
     """Note that he waits at the restaurant, or send him on when it has nothing for him."""
     if message.order_id is not None:
-        return _arrived_at_door(courier, message.order_id)
+        return _arrived_at_door(courier, message.order_id, now)
     heading = courier.heading
     if heading is None or message.restaurant_id not in {None, heading.restaurant_id}:
         return refuse(courier, Code.NOT_AT_STOP, "he is on no way to that restaurant")
@@ -91,10 +94,13 @@ def _arrived(
     return Step(under_way, (Reply(Accepted()), *effects, *news))
 
 
-def _arrived_at_door(courier: Courier, order_id: OrderId) -> Step[Courier | None]:
+def _arrived_at_door(courier: Courier, order_id: OrderId, now: Instant) -> Step[Courier | None]:
     if order_id not in courier.carried or order_id in courier.returning:
         return refuse(courier, Code.NOT_AT_STOP, "he is not bringing this order to its door")
-    return Step(courier, (Reply(Accepted()), said(courier, order_id, ArriveAtDropOff)))
+    there = courier
+    if courier.doorstep is None or courier.doorstep.order_id != order_id:
+        there = structs.replace(courier, doorstep=Doorstep(order_id, now))
+    return Step(there, (Reply(Accepted()), said(courier, order_id, ArriveAtDropOff)))
 
 
 def _collected(
@@ -152,29 +158,63 @@ def _lighter(
 def _aborted(
     courier: Courier, message: Abort, now: Instant, policy: Policy
 ) -> Step[Courier | None]:
-    """Give the door up: carry the order back after the others, or be rid of it here."""
+    """Throw spoiled food away; give a door up only after having waited there."""
     order_id = message.order_id
     is_turned = message.returns and order_id in courier.returning
     if is_turned or order_id in courier.recent:
         return _agreed(courier)
     if order_id not in courier.carried:
         return refuse(courier, Code.NOT_AT_STOP, "he does not carry this order")
-    if message.returns:
-        return _turned_back(courier, message, now, policy)
-    is_on_way_back = order_id in courier.returning
-    point = courier.point if is_on_way_back else task_of(courier, order_id).dropoff
-    told = said(courier, order_id, Discard, reason=message.reason)
-    return _lighter(courier, order_id, point, told, now, policy)
+    if not message.returns:
+        is_on_way_back = order_id in courier.returning
+        point = courier.point if is_on_way_back else task_of(courier, order_id).dropoff
+        told = said(courier, order_id, Discard, reason=message.reason)
+        return _lighter(courier, order_id, point, told, now, policy)
+    doorstep = _doorstep(courier, order_id)
+    if doorstep is None:
+        return refuse(courier, Code.NOT_AT_STOP, "say first that he is at its door")
+    left_s = elapsed_s(now, gives_up_at(doorstep, policy))
+    if left_s > 0:
+        return refuse(courier, Code.NOT_LEGAL_NOW, f"wait {ceil(left_s)} s more at the door")
+    return _given_up(courier, message, now, policy)
+
+
+def _doorstep(courier: Courier, order_id: OrderId) -> Doorstep | None:
+    """Return since when he has been at that door, by his pings if those knew it sooner."""
+    said_it, seen = courier.doorstep, courier.neared
+    if said_it is None or said_it.order_id != order_id:
+        return None
+    if seen is not None and seen.order_id == order_id:
+        return Doorstep(order_id, min(said_it.since, seen.at))
+    return said_it
+
+
+def _given_up(
+    courier: Courier, message: Abort, now: Instant, policy: Policy
+) -> Step[Courier | None]:
+    """Do with food that nobody takes what was said when it was ordered."""
+    order_id, reason = message.order_id, message.reason
+    task = task_of(courier, order_id)
+    match task.undeliverable_action:
+        case UndeliverableAction.RETURN:
+            return _turned_back(courier, message, now, policy)
+        case UndeliverableAction.LEAVE_AT_DOOR:
+            told = said(courier, order_id, HandToCustomer, left_at_door=True)
+        case UndeliverableAction.DISCARD:
+            told = said(courier, order_id, Discard, reason=reason, has_waited=True)
+    return _lighter(courier, order_id, task.dropoff, told, now, policy)
 
 
 def _turned_back(
     courier: Courier, message: Abort, now: Instant, policy: Policy
 ) -> Step[Courier | None]:
+    """Carry the order back to its kitchen, after those that are still to reach their doors."""
     task = task_of(courier, message.order_id)
     turned = structs.replace(
         courier,
-        route=_with_return(courier, DropOff(task.order_id, task.pickup)),
+        route=_with_return(courier, DropOff(task.order_id, task.kitchen or task.pickup)),
         returning=(*courier.returning, task.order_id),
+        doorstep=None,
         point=task.dropoff,
         leaves_at=after(now, policy.dropoff_s / 2),
         version=courier.version + 1,
@@ -203,5 +243,6 @@ def _brought_back(
     if order_id not in courier.returning:
         return refuse(courier, Code.NOT_AT_STOP, "he is not bringing this order back")
     told = said(courier, order_id, Return)
-    point = task_of(courier, order_id).pickup
+    task = task_of(courier, order_id)
+    point = task.kitchen or task.pickup
     return _lighter(courier, order_id, point, told, now, policy)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, structs
 
 from dispatch.ids import OfferId, OrderId, RestaurantId
+from dispatch.undeliverable import UndeliverableAction
 from geo.point import Point
 
 
@@ -18,6 +19,7 @@ class Task(Struct, frozen=True, kw_only=True):
     """An order as its courier sees it; `size` in units of load.
 
     `offer_id` names the assignment by which it became his; None as long as it is only planned.
+    `kitchen` is where it came from, when that is not where he fetches it.
     """
 
     order_id: OrderId
@@ -26,6 +28,8 @@ class Task(Struct, frozen=True, kw_only=True):
     dropoff: Point
     size: int = 1
     offer_id: OfferId | None = None
+    undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN
+    kitchen: Point | None = None
 
 
 class Pickup(Struct, frozen=True, tag="pickup"):

@@ -9,12 +9,12 @@ Patterns are read by Python and by whoever reads the interface's schemas, so the
 dialects share; `$` alone would let a last line break through in the one of them.
 """
 
-from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from dispatch.ids import Instant
+from dispatch.undeliverable import UndeliverableAction
 
 _WRITTEN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 
@@ -42,14 +42,6 @@ type ExternalId = Annotated[
         examples=["shop-10041"],
     ),
 ]
-
-
-class UndeliverableAction(StrEnum):
-    """What a courier does with food that he cannot hand over. Wire names; never renamed."""
-
-    LEAVE_AT_DOOR = "leave_at_door"
-    RETURN = "return"
-    DISCARD = "discard"
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):

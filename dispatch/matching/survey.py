@@ -132,6 +132,8 @@ def task_of(order: Order) -> Task:
         pickup=order.delivery.pickup,
         dropoff=order.dropoff,
         size=order.size,
+        undeliverable_action=order.undeliverable_action,
+        kitchen=order.delivery.kitchen,
     )
 
 

@@ -102,7 +102,7 @@ class Device:
 
     def welcomed(self, welcome: Welcome) -> tuple[Act, ...]:
         """Begin where the server says, and return the acts to send again."""
-        if self.last_message_id is None:
+        if self.last_message_id is None or welcome.is_anew:
             self.last_message_id = self._acked = welcome.last_message_id
         elif welcome.last_message_id != self.last_message_id:
             self.faults["resumed elsewhere"] += 1

@@ -29,6 +29,7 @@ from dispatch.policy import Policy
 from dispatch.restaurant import Restaurant
 from dispatch.route import Task
 from dispatch.step import Code, Effect, Refused, Reply, Step, Tell
+from dispatch.undeliverable import UndeliverableAction
 from geo.point import Point
 
 NOW = Instant(1_800_000_000_000)
@@ -66,6 +67,7 @@ def a_place(
     pickup: Point = KITCHEN,
     size: int = 1,
     wanted_at: Instant | None = None,
+    undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN,
 ) -> Place:
     return Place(
         order_id=order_id,
@@ -77,6 +79,7 @@ def a_place(
         size=size,
         dish_ids=("dish_1",),
         wanted_at=wanted_at,
+        undeliverable_action=undeliverable_action,
     )
 
 
@@ -124,6 +127,7 @@ def a_task(
     dropoff: Point = DOOR,
     size: int = 1,
     offer_id: OfferId | None = None,
+    undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN,
 ) -> Task:
     return Task(
         order_id=order_id,
@@ -132,6 +136,7 @@ def a_task(
         dropoff=dropoff,
         size=size,
         offer_id=offer_id,
+        undeliverable_action=undeliverable_action,
     )
 
 

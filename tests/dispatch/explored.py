@@ -241,10 +241,13 @@ def _leg(one: Courier) -> str:
     return f"{one.heading.restaurant_id} {one.heading.arrived_at is not None}"
 
 
+IMPATIENT = POLICY.evolve(door_wait_s=0)
+"""Nothing here takes any time, so nobody could wait at a door."""
+
 COURIERS = Machine[Courier](
     name="courier",
     state=Courier,
-    step=lambda state, message, now: _unpacked(courier.step(state, message, now, POLICY)),  # pyright: ignore[reportArgumentType]
+    step=lambda state, message, now: _unpacked(courier.step(state, message, now, IMPATIENT)),  # pyright: ignore[reportArgumentType]
     wakes_at=courier.wakes_at,
     stage=lambda one: one.stage,
     key=lambda one: (
@@ -253,6 +256,7 @@ COURIERS = Machine[Courier](
         one.carried,
         one.returning,
         one.offer_id,
+        one.doorstep,
         _leg(one),
     ),
     fitting=courier_words,
@@ -303,6 +307,7 @@ def restaurant_words(state: Restaurant | None) -> tuple[restaurant.Message, ...]
         restaurant.Close(),
         restaurant.Pause(later(60)),
         restaurant.Resume(),
+        restaurant.End(),
         restaurant.MarkSoldOut("dish_1"),
         restaurant.MarkAvailable("dish_1"),
         Request(order_id=ORDER, dish_ids=("dish_1",)),

@@ -12,11 +12,12 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from dispatch.ids import CourierId
+from dispatch.order import Order, OrderStatus
 from dispatch.policy import Policy
 from tests.dispatch.agreement import check_ended
 from tests.dispatch.world import COURIERS, Move, Script, World
 
-ASKING = Policy(declines_max=2, give_up_s=1_200)
+ASKING = Policy(declines_max=2, give_up_s=1_200, door_wait_s=5)
 DIRECT = ASKING.evolve(offer_s=0)
 DIVERTING = DIRECT.evolve(diverts=True)
 
@@ -55,6 +56,13 @@ def everybody_agrees_and_every_order_ends(
     _noting(world, lambda: world.end(diligent))
 
     _noting(world, lambda: check_ended(world.states))
+    _noting(world, lambda: check_owed(world))
+
+
+def check_owed(world: World) -> None:
+    """Hold that each order that ends without food says once what its customer owes."""
+    for one in world.all(Order):
+        assert world.canceled[one.order_id] == (one.status is OrderStatus.CANCELED), one
 
 
 def nothing_forbidden_happens(policy: Policy, script: Script) -> None:

@@ -25,6 +25,7 @@ from dispatch.delivery import (
 from dispatch.ids import CourierId, Instant, OfferId
 from dispatch.invitation import Claimed, Unclaimed, Withdraw
 from dispatch.kitchen import Leave, OrderStatus, Request
+from dispatch.matching.survey import task_of
 from dispatch.order import (
     Accept,
     Delay,
@@ -37,9 +38,11 @@ from dispatch.order import (
     StartPreparing,
 )
 from dispatch.step import Accepted, Code, Record, Reply, Step, Tell, Wake, refuse
+from dispatch.undeliverable import UndeliverableAction
 from tests.dispatch.builders import (
     COURIER,
     CUSTOMER,
+    KITCHEN,
     NOW,
     OFFER,
     ORDER,
@@ -506,6 +509,52 @@ def test_food_that_nobody_takes_goes_back_and_the_order_is_over_when_it_is_there
     assert (state.status, state.delivery.ended_at) == (OrderStatus.HANDED_OVER, None)
     assert (returned.status, returned.reason) == (OrderStatus.CANCELED, "nobody there")
     assert returned.delivery.status is DeliveryStatus.RETURNED
+
+
+RETURNED = said(StartReturn, reason="nobody there")
+UNTAKEN = said(Discard, reason="nobody there", has_waited=True)
+SPOILED = said(Discard, reason="spilled")
+LOST = said(Discard, offer_id=None, reason="lost")
+
+
+@pytest.mark.parametrize(
+    ("words", "by", "is_free"),
+    [
+        ((RETURNED, said(Return)), Party.COURIER, False),
+        ((UNTAKEN,), Party.COURIER, False),
+        ((SPOILED,), Party.COURIER, True),
+        ((LOST,), Party.SUPPORT, True),
+        ((RETURNED, SPOILED), Party.COURIER, False),
+    ],
+    ids=["brought back", "nobody there", "spoiled", "lost", "spoiled on the way back"],
+)
+def test_an_order_that_reached_nobody_says_who_bears_it(
+    words: tuple[order.Message, ...], by: Party, *, is_free: bool
+) -> None:
+    state = an_assigned_order(said(PickUp), *words[:-1])
+
+    step = heard(state, words[-1], later(900))
+
+    ended = sure(step.state)
+    fact = OrderCanceled(order_id=ORDER, by=by, reason=ended.reason, is_free=is_free, at=later(900))
+    assert ended.status is OrderStatus.CANCELED
+    assert [one.fact for one in step.effects if isinstance(one, Record)][1:] == [fact]
+
+
+def test_an_order_keeps_what_becomes_of_it_where_nobody_opens() -> None:
+    place = a_place(undeliverable_action=UndeliverableAction.DISCARD)
+
+    placed = sure(order.step(None, place, NOW, POLICY).state)
+
+    assert task_of(placed).undeliverable_action is UndeliverableAction.DISCARD
+
+
+def test_food_that_was_handed_over_still_belongs_to_its_kitchen() -> None:
+    state = an_assigned_order(said(PickUp), HandOver(SQUARE))
+
+    task = task_of(state)
+
+    assert (task.pickup, task.kitchen) == (SQUARE, KITCHEN)
 
 
 def test_food_that_is_spoiled_is_thrown_away() -> None:

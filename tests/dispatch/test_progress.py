@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec import structs
 
 from dispatch import courier, route
 from dispatch.courier import (
@@ -15,6 +16,7 @@ from dispatch.courier import (
     Courier,
     Deliver,
     Message,
+    Neared,
 )
 from dispatch.delivery import (
     ArriveAtDropOff,
@@ -32,6 +34,7 @@ from dispatch.ids import Instant, OfferId, OrderId
 from dispatch.invitation import Engage, Invite
 from dispatch.route import DropOff
 from dispatch.step import Accepted, Code, Reply, Step, Tell, Wake
+from dispatch.undeliverable import Doorstep, UndeliverableAction
 from tests.dispatch.builders import (
     COURIER,
     DOOR,
@@ -62,6 +65,12 @@ BOTH = (a_task(), a_task(OTHER_ORDER))
 
 def heard(state: Courier | None, message: Message, now: Instant = NOW) -> Step[Courier | None]:
     return courier.step(state, message, now, POLICY)
+
+
+def given_up(state: Courier, waited_s: float = POLICY.door_wait_s) -> Step[Courier | None]:
+    """Return the step by which a courier gives an order up, having waited at its door."""
+    there = sure(heard(state, Arrive(ORDER)).state)
+    return heard(there, Abort(ORDER, "nobody there"), later(waited_s))
 
 
 def agreed(state: Courier) -> Step[Courier | None]:
@@ -141,7 +150,9 @@ def test_a_courier_at_the_door_tells_the_order() -> None:
     step = heard(state, Arrive(ORDER))
 
     told = Tell("order", ORDER, said(ArriveAtDropOff))
-    assert step == Step(state, (Reply(Accepted()), told))
+    there = structs.replace(state, doorstep=Doorstep(ORDER, NOW))
+    assert step == Step(there, (Reply(Accepted()), told))
+    assert heard(there, Arrive(ORDER), later(60)).state == there
 
 
 def test_a_courier_who_delivered_is_off_to_what_comes_next() -> None:
@@ -195,7 +206,7 @@ def test_only_the_latest_orders_are_remembered() -> None:
 
 
 def test_food_nobody_takes_is_brought_back_after_the_other_doors() -> None:
-    step = heard(loaded(*BOTH), Abort(ORDER, "nobody there"))
+    step = given_up(loaded(*BOTH))
 
     turned = sure(step.state)
     assert turned.route == (DropOff(OTHER_ORDER, DOOR), DropOff(ORDER, KITCHEN))
@@ -206,7 +217,7 @@ def test_food_nobody_takes_is_brought_back_after_the_other_doors() -> None:
 
 
 def test_nobody_is_told_that_food_on_its_way_back_is_coming() -> None:
-    step = heard(loaded(a_task()), Abort(ORDER, "nobody there"))
+    step = given_up(loaded(a_task()))
 
     assert tells(step.effects, "order") == ((ORDER, said(StartReturn, reason="nobody there")),)
 
@@ -215,7 +226,7 @@ def test_food_is_brought_back_first_where_the_next_pickup_would_not_fit() -> Non
     state = loaded(a_task(size=2), load_max=4)
     state = sure(engaged(state, ELSEWHERE, offer_id=OTHER_OFFER).state)
 
-    turned = sure(heard(state, Abort(ORDER, "nobody there")).state)
+    turned = sure(given_up(state).state)
 
     assert turned.route[0] == DropOff(ORDER, KITCHEN)
     sizes = {task.order_id: task.size for task in turned.tasks}
@@ -223,7 +234,7 @@ def test_food_is_brought_back_first_where_the_next_pickup_would_not_fit() -> Non
 
 
 def test_food_that_is_back_ends_the_way_at_the_restaurant() -> None:
-    state = sure(heard(loaded(a_task()), Abort(ORDER, "nobody there")).state)
+    state = sure(given_up(loaded(a_task())).state)
 
     step = heard(state, BringBack(ORDER))
 
@@ -232,9 +243,68 @@ def test_food_that_is_back_ends_the_way_at_the_restaurant() -> None:
     assert heard(sure(step.state), BringBack(ORDER)) == agreed(sure(step.state))
 
 
+@pytest.mark.parametrize(
+    ("action", "word"),
+    [
+        (UndeliverableAction.LEAVE_AT_DOOR, said(HandToCustomer, left_at_door=True)),
+        (UndeliverableAction.DISCARD, said(Discard, reason="nobody there", has_waited=True)),
+    ],
+)
+def test_food_that_is_not_wanted_back_is_got_rid_of_at_the_door(
+    action: UndeliverableAction, word: ByCourier
+) -> None:
+    step = given_up(loaded(a_task(undeliverable_action=action)))
+
+    free = sure(step.state)
+    assert (free.route, free.carried, free.point) == ((), (), DOOR)
+    assert tells(step.effects, "order") == ((ORDER, word),)
+    assert heard(free, Abort(ORDER, "nobody there"), later(900)) == agreed(free)
+
+
+def test_nobody_gives_a_door_up_before_he_has_waited_there() -> None:
+    state = loaded(a_task())
+
+    unseen = heard(state, Abort(ORDER, "nobody there"))
+    early = given_up(state, POLICY.door_wait_s - 1)
+
+    assert refusals(unseen.effects) == (Code.NOT_AT_STOP,)
+    assert refusals(early.effects) == (Code.NOT_LEGAL_NOW,)
+    assert sure(early.state).route == state.route
+
+
+def test_his_pings_may_know_that_he_has_waited_for_longer_than_he_says() -> None:
+    near = structs.replace(
+        loaded(a_task()),
+        neared=Neared(restaurant_id=None, order_id=ORDER, departed_at=None, at=later(-200)),
+    )
+
+    step = given_up(near, POLICY.door_wait_s - 200)
+
+    assert sure(step.state).returning == (ORDER,)
+
+
+def test_a_courier_who_came_to_another_door_waits_there_anew() -> None:
+    state = loaded(*BOTH)
+    for message, at_s in ((Arrive(ORDER), 0), (Arrive(OTHER_ORDER), 200)):
+        state = sure(heard(state, message, later(at_s)).state)
+
+    step = heard(state, Abort(OTHER_ORDER, "nobody there"), later(POLICY.door_wait_s))
+
+    assert refusals(step.effects) == (Code.NOT_LEGAL_NOW,)
+
+
+def test_food_that_was_fetched_from_another_courier_goes_back_to_its_kitchen() -> None:
+    handed_over = structs.replace(a_task(pickup=OTHER_KITCHEN), kitchen=KITCHEN)
+
+    turned = sure(given_up(loaded(handed_over)).state)
+
+    assert turned.route == (DropOff(ORDER, KITCHEN),)
+    assert sure(heard(turned, BringBack(ORDER), later(900)).state).point == KITCHEN
+
+
 @pytest.mark.parametrize("word", [Deliver(ORDER), Arrive(ORDER)])
 def test_food_on_its_way_back_is_not_delivered_after_all(word: Message) -> None:
-    state = sure(heard(loaded(a_task()), Abort(ORDER, "nobody there")).state)
+    state = sure(given_up(loaded(a_task())).state)
 
     step = heard(state, word)
 
@@ -246,7 +316,7 @@ def test_food_on_its_way_back_is_not_delivered_after_all(word: Message) -> None:
 def test_spoiled_food_is_thrown_away_wherever_he_is(*, is_on_way_back: bool) -> None:
     state = loaded(a_task())
     if is_on_way_back:
-        state = sure(heard(state, Abort(ORDER, "nobody there")).state)
+        state = sure(given_up(state).state)
 
     step = heard(state, Abort(ORDER, "spilled", returns=False))
 

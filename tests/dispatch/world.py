@@ -6,6 +6,7 @@ again. Time stands still until the script lets it go on. After each move the wor
 against what must always be true, and, when nothing is under way, against what must then be.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 
@@ -27,12 +28,13 @@ from dispatch.delivery import (
 from dispatch.ids import CourierId, Instant, OrderId, after
 from dispatch.kitchen import FINISHED, OrderStatus
 from dispatch.offer import Offer
-from dispatch.order import Order
+from dispatch.order import Order, OrderCanceled
 from dispatch.policy import Policy
 from dispatch.restaurant import Restaurant
 from dispatch.round import Dispatch, Relocation, Round, Solve, Solved, TakeBack
 from dispatch.route import DropOff, Pickup, Task
-from dispatch.step import Effect, Step, Tell, Wake
+from dispatch.step import Effect, Record, Step, Tell, Wake
+from dispatch.undeliverable import UndeliverableAction
 from geo.point import Point
 from tests.dispatch.agreement import (
     Address,
@@ -128,6 +130,7 @@ class World:
         self.delivered: list[Letter] = []
         self.asked: list[int] = []
         self.log: list[str] = []
+        self.canceled: Counter[OrderId] = Counter()
         self._begin()
 
     def _begin(self) -> None:
@@ -226,6 +229,7 @@ class World:
             pickup=OTHER_KITCHEN if is_other else KITCHEN,
             size=1 + choice % 2,
             wanted_at=after(self.now, 3_600) if is_scheduled else None,
+            undeliverable_action=tuple(UndeliverableAction)[choice % 3],
         )
         self.hear(EDGE, ("order", place.order_id), place)
 
@@ -315,6 +319,8 @@ class World:
                 self.asked.append(number)
             case Tell(kind, key, message):
                 self._send(source, (kind, key), message)
+            case Record(OrderCanceled(order_id=order_id)):
+                self.canceled[order_id] += 1
             case _:
                 pass
 
@@ -402,7 +408,9 @@ def next_work(one: Courier, choice: int) -> courier.Message | None:
         case DropOff(order_id):
             unusual = {
                 5: courier.Arrive(order_id),
-                6: courier.Abort(order_id, "nobody there"),
+                6: courier.Abort(order_id, "nobody there")
+                if one.doorstep is not None
+                else courier.Arrive(order_id),
                 7: courier.Abort(order_id, "spilled", returns=False),
             }
             return unusual.get(choice, courier.Deliver(order_id))
@@ -462,4 +470,6 @@ def _task(one: Order) -> Task:
         pickup=one.delivery.pickup,
         dropoff=Point(1_000.0 + len(one.order_id), 0.0),
         size=one.size,
+        undeliverable_action=one.undeliverable_action,
+        kitchen=one.delivery.kitchen,
     )

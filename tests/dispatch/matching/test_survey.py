@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from dispatch import courier
 from dispatch.courier import Courier, Heading, Stage
 from dispatch.ids import CourierId, RestaurantId
 from dispatch.matching.demand import Asked
 from dispatch.matching.kitchens import Cooked
 from dispatch.matching.survey import Survey, survey
 from dispatch.order import Accept, MarkReady, Order
-from dispatch.policy import Policy, Repositioning
+from dispatch.policy import Fairness, Policy, Repositioning
 from dispatch.work import Work
 from geo.point import Point
 from geo.travel import StraightLine
@@ -19,6 +20,7 @@ from tests.dispatch.builders import (
     DOOR,
     KITCHEN,
     NOW,
+    ORDER,
     OTHER_COURIER,
     RESTAURANT,
     SQUARE,
@@ -29,6 +31,7 @@ from tests.dispatch.builders import (
     busy,
     later,
     loaded,
+    sure,
 )
 
 TRAVEL = StraightLine(speed_mps=10.0)
@@ -136,7 +139,10 @@ def counting(courier_id: CourierId = COURIER, **changes: object) -> Courier:
 
 
 def test_who_has_brought_more_is_dearer_for_the_next_order() -> None:
-    couriers = surveyed(counting(), counting(OTHER_COURIER, delivered=0)).couriers
+    crew = counting(), counting(OTHER_COURIER, delivered=0)
+    fair = POLICY.evolve(fairness=Fairness(price_s_max=60.0))
+
+    couriers = surveyed(*crew, policy=fair).couriers
 
     prices_s = {one.id: one.order_price_s for one in couriers}
     assert prices_s[COURIER] > 0 > prices_s[OTHER_COURIER]
@@ -203,3 +209,16 @@ def test_an_order_that_came_up_tells_how_soon_its_food_was_to_be_ready() -> None
 
     assert surveyed(since).asked == (Asked(RESTAURANT, 870.0),)
     assert surveyed(before).asked == ()
+
+
+def test_a_courier_who_brings_food_back_is_free_where_and_when_he_has() -> None:
+    impatient = POLICY.evolve(door_wait_s=0)
+    state = loaded(a_task())
+    for message in (courier.Arrive(ORDER), courier.Abort(ORDER, "nobody opens")):
+        state = sure(courier.step(state, message, NOW, impatient).state)
+
+    (row,) = surveyed(state).couriers
+
+    back_s = impatient.dropoff_s / 2 + TRAVEL.seconds(DOOR, KITCHEN) + impatient.dropoff_s
+    assert row.place == (KITCHEN.x_m, KITCHEN.y_m)
+    assert row.free_s == back_s - 60
