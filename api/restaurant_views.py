@@ -41,16 +41,18 @@ class RunningView(Struct, frozen=True, kw_only=True):
     version: int
     created_at: WrittenTime
     updated_at: WrittenTime
+    ended_at: WrittenTime | None
 
 
 class RestaurantView(Struct, frozen=True, kw_only=True):
     """A restaurant. It takes orders while it `is_open`; its `stage` next changes at `changes_at`.
 
     `preparation_minutes` is what an order placed now is expected to take. `running` is there for
-    those who run the restaurant.
+    those who run the restaurant, and once its `stage` is `ended` they alone see it.
     """
 
     restaurant_id: RestaurantId
+    external_id: str | None
     market_id: MarketId
     name: str
     lat: float
@@ -73,6 +75,7 @@ def restaurant_view(kept: Kept, principal: Principal, edge: Edge) -> RestaurantV
     stage = stage_at(state, now) if state else Stage.CLOSED
     return RestaurantView(
         restaurant_id=row.restaurant_id,
+        external_id=row.external_id,
         market_id=row.market_id,
         name=row.name,
         lat=row.lat,
@@ -123,4 +126,5 @@ def _running(kept: Kept) -> RunningView:
         version=row.version,
         created_at=rfc3339(row.created_at),
         updated_at=rfc3339(row.updated_at),
+        ended_at=written(row.ended_at),
     )

@@ -7,92 +7,53 @@ whoever next asks for the restaurant. What is done on one order or dish is in `a
 """
 
 from contextlib import suppress
-from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from msgspec import UNSET, structs
 
 from api import access
-from api.cursors import Cursor, Limit, key_of, page
+from api.cursors import key_of, page
 from api.endpoint import Call, Endpoints
 from api.hours import HoursView, hours_of
 from api.ports import Edge, Unavailable
+from api.premises import check_idle, check_is_there, check_place, ground_at
 from api.replies import Declined, Flaw, Page, Reply, accepted
+from api.restaurant_forms import (
+    PAUSE_S_MAX,
+    S_PER_MINUTE,
+    Break,
+    Changes,
+    Listing,
+    NewRestaurant,
+)
 from api.restaurant_views import RestaurantView, restaurant_etag, restaurant_view, version_of
-from api.times import Time, instant_of
+from api.times import instant_of
 from dispatch.ids import Instant, RestaurantId, after
-from dispatch.restaurant import Close, Configure, Message, Open, Pause, Resume, Settings
+from dispatch.restaurant import Close, Configure, End, Message, Open, Pause, Resume, Settings
 from dispatch.step import Code
 from geo.point import LatLng
 from geo.projection import OutOfReach
 from services.accounts.principal import Role, Scope
-from storage.restaurants import Kept, RestaurantRow, create, fetch_page, save
-from wire.orders import Address, Lat, Lng, Phone
+from storage.restaurants import (
+    Kept,
+    RestaurantRow,
+    Written,
+    create,
+    end,
+    fetch_page,
+    find_restaurant_id,
+    save,
+)
 
-PAUSE_S_MAX = 7 * 86_400.0
 LIST = "restaurants"
-_S_PER_MINUTE = 60
 
 restaurants = Endpoints("Restaurants", "Who cooks, when, and how much at once.")
-
-type Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
-type CapacityMax = Annotated[int, Meta(ge=1, le=1_000)]
-type PreparationMinutes = Annotated[float, Meta(ge=0, le=24 * 60)]
-type MarketName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
-
-
-class NewRestaurant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A restaurant to be. Without `hours` it is open when its staff says so, and only then.
-
-    Without `preparation_minutes` the market's usual time is assumed. Each order in the kitchen
-    adds `busy_minutes` to the time of the next; what comes when there are `capacity_max` is
-    rejected. With `auto_accepts` nobody needs to accept an order.
-    """
-
-    name: Name
-    lat: Lat
-    lng: Lng
-    address: Address = Address()
-    phone: Phone | None = None
-    hours: HoursView | None = None
-    capacity_max: CapacityMax = 100
-    preparation_minutes: PreparationMinutes | None = None
-    busy_minutes: PreparationMinutes = 0.0
-    auto_accepts: bool = True
-
-
-class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be another; what is left out stays. A restaurant stays in its place."""
-
-    name: Name | UnsetType = UNSET
-    address: Address | UnsetType = UNSET
-    phone: Phone | UnsetType | None = UNSET
-    hours: HoursView | UnsetType | None = UNSET
-    capacity_max: CapacityMax | UnsetType = UNSET
-    preparation_minutes: PreparationMinutes | UnsetType | None = UNSET
-    busy_minutes: PreparationMinutes | UnsetType = UNSET
-    auto_accepts: bool | UnsetType = UNSET
-
-
-class Break(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long no orders are to come: until then, or for so long."""
-
-    until: Time | None = None
-    minutes: Annotated[int, Meta(ge=1, le=int(PAUSE_S_MAX) // _S_PER_MINUTE)] | None = None
-
-
-class Listing(Struct, frozen=True, kw_only=True):
-    """Which restaurants to list."""
-
-    market_id: MarketName | None = None
-    limit: Limit = 50
-    after: Cursor | None = None
 
 
 @restaurants.post(
     "/v1/restaurants",
     scope=Scope.RESTAURANTS_WRITE,
     status=201,
-    codes=(Code.INVALID, Code.UNAVAILABLE),
+    codes=(Code.ALREADY_EXISTS, Code.INVALID, Code.UNAVAILABLE),
 )
 async def open_restaurant(call: Call[NewRestaurant]) -> Reply[RestaurantView]:
     """Add a restaurant, in the market that its place lies in.
@@ -101,7 +62,8 @@ async def open_restaurant(call: Call[NewRestaurant]) -> Reply[RestaurantView]:
     """
     access.only_owner(call.principal)
     row = _new_row(call)
-    await create(call.edge.database, row)
+    if await create(call.edge.database, row) is Written.EXTERNAL_ID_TAKEN:
+        raise _taken()
     kept = await access.restaurant_for(call.edge, call.principal, row.restaurant_id)
     await configure(call.edge, kept.row)
     reply = await _shown(call, row.restaurant_id)
@@ -145,20 +107,74 @@ async def show_restaurant(call: Call) -> Reply[RestaurantView]:
     return await _shown(call, seen.row.restaurant_id)
 
 
+@restaurants.get(
+    "/v1/restaurants/by-external-id/{external_id}",
+    scope=Scope.RESTAURANTS_READ,
+    codes=(Code.NOT_FOUND,),
+)
+async def show_restaurant_by_external_id(call: Call) -> Reply[RestaurantView]:
+    """Show the restaurant that you gave this id of yours."""
+    named = call.path["external_id"]
+    named = named if named.isascii() and named.isprintable() else ""
+    found = await find_restaurant_id(call.edge.database, call.principal.tenant_id, named)
+    return await _shown(call, found or RestaurantId(""))
+
+
 @restaurants.patch(
     "/v1/restaurants/{restaurant_id}",
     scope=Scope.RESTAURANTS_WRITE,
-    codes=(Code.NOT_FOUND, Code.INVALID, Code.STALE_ETAG, Code.UNAVAILABLE),
+    codes=(
+        Code.NOT_FOUND,
+        Code.ALREADY_EXISTS,
+        Code.NOT_LEGAL_NOW,
+        Code.INVALID,
+        Code.STALE_ETAG,
+        Code.UNAVAILABLE,
+    ),
 )
 async def change_restaurant(call: Call[Changes]) -> Reply[RestaurantView]:
-    """Change how a restaurant is run. With `If-Match` only if nobody else has meanwhile."""
+    """Change how a restaurant is run. With `If-Match` only if nobody else has meanwhile.
+
+    One that moves takes new orders at its new place; it cannot while an order is under way.
+    """
     return await _changed(call, _changes(call))
+
+
+@restaurants.delete(
+    "/v1/restaurants/{restaurant_id}",
+    scope=Scope.RESTAURANTS_WRITE,
+    codes=(Code.NOT_FOUND, Code.NOT_LEGAL_NOW, Code.STALE_ETAG, Code.UNAVAILABLE),
+)
+async def end_restaurant(call: Call) -> Reply[RestaurantView]:
+    """Close a restaurant for good, which cannot be undone, once none of its orders are under way.
+
+    It is in no list any more and its `external_id` is free; it and its orders can still be read by
+    whoever ran it. One that has closed stays so.
+    """
+    edge = call.edge
+    kept = await access.restaurant_for(edge, call.principal, call.path["restaurant_id"])
+    access.only_owner(call.principal)
+    row = kept.row
+    if row.ended_at is None:
+        _must_match(call, kept)
+        await check_idle(edge, row)
+        if kept.state is None:
+            await configure(edge, row)
+        accepted(await edge.actors.ask(row.shard, "restaurant", row.restaurant_id, End()))
+        await end(edge.database, row.restaurant_id)
+    return await _shown(call, row.restaurant_id)
 
 
 @restaurants.put(
     "/v1/restaurants/{restaurant_id}/hours",
     scope=Scope.RESTAURANTS_WRITE,
-    codes=(Code.NOT_FOUND, Code.INVALID, Code.STALE_ETAG, Code.UNAVAILABLE),
+    codes=(
+        Code.NOT_FOUND,
+        Code.NOT_LEGAL_NOW,
+        Code.INVALID,
+        Code.STALE_ETAG,
+        Code.UNAVAILABLE,
+    ),
 )
 async def set_hours(call: Call[HoursView]) -> Reply[RestaurantView]:
     """Set the opening hours. The restaurant opens or closes at once where they say so."""
@@ -215,6 +231,7 @@ async def configure(edge: Edge, row: RestaurantRow) -> None:
 async def ask_restaurant(edge: Edge, kept: Kept, message: Message) -> None:
     """Have the restaurant hear it, as it is to be run by now; raises `Declined` if it refuses."""
     row = kept.row
+    check_is_there(row)
     if not is_current(kept):
         await configure(edge, row)
     accepted(await edge.actors.ask(row.shard, "restaurant", row.restaurant_id, message))
@@ -227,10 +244,7 @@ def is_current(kept: Kept) -> bool:
 
 def _new_row(call: Call[NewRestaurant]) -> RestaurantRow:
     body = call.body
-    ground = call.edge.map.find_at(LatLng(body.lat, body.lng))
-    if ground is None:
-        flaw = Flaw("/lat", Code.INVALID, "no market is run at this place: see /v1/zones")
-        raise Declined(Code.INVALID, f"{flaw.pointer}: {flaw.detail}", flaws=(flaw,))
+    ground = ground_at(call.edge, LatLng(body.lat, body.lng))
     hours = None if body.hours is None else hours_of(body.hours, call.began_at, "/hours")
     minutes = body.preparation_minutes
     return RestaurantRow(
@@ -245,9 +259,10 @@ def _new_row(call: Call[NewRestaurant]) -> RestaurantRow:
         phone=body.phone,
         hours=hours,
         capacity_max=body.capacity_max,
-        prep_s=None if minutes is None else minutes * _S_PER_MINUTE,
-        busy_prep_s=body.busy_minutes * _S_PER_MINUTE,
+        prep_s=None if minutes is None else minutes * S_PER_MINUTE,
+        busy_prep_s=body.busy_minutes * S_PER_MINUTE,
         auto_accepts=body.auto_accepts,
+        external_id=body.external_id,
         change_id=call.new_id("chg"),
     )
 
@@ -273,7 +288,7 @@ def _settings[S: Settings](kind: type[S], edge: Edge, row: RestaurantRow) -> S:
     )
 
 
-_SAME = ("name", "address", "phone", "capacity_max", "auto_accepts")
+_SAME = ("name", "lat", "lng", "address", "phone", "capacity_max", "auto_accepts", "external_id")
 _IN_SECONDS = {"preparation_minutes": "prep_s", "busy_minutes": "busy_prep_s"}
 
 
@@ -281,9 +296,12 @@ def _changes(call: Call[Changes]) -> dict[str, object]:
     """Return which fields of the row are to be what."""
     given = {name: value for name, value in structs.asdict(call.body).items() if value is not UNSET}
     changes = {name: given[name] for name in _SAME if name in given}
+    if ("lat" in given) != ("lng" in given):
+        flaw = Flaw("/lat", Code.INVALID, "say `lat` and `lng` together")
+        raise Declined(Code.INVALID, f"{flaw.pointer}: {flaw.detail}", flaws=(flaw,))
     for name, field in _IN_SECONDS.items():
         if name in given:
-            changes[field] = None if given[name] is None else given[name] * _S_PER_MINUTE
+            changes[field] = None if given[name] is None else given[name] * S_PER_MINUTE
     hours = call.body.hours
     if hours is not UNSET:
         changes["hours"] = None if hours is None else hours_of(hours, call.began_at, "/hours")
@@ -297,16 +315,33 @@ async def _changed(
     edge, change_id = call.edge, call.new_id("chg")
     kept = await access.restaurant_for(edge, call.principal, call.path["restaurant_id"])
     if kept.row.change_id != change_id:  # Or this request has written the row before.
+        check_is_there(kept.row)
         _must_match(call, kept)
         row = structs.replace(kept.row, change_id=change_id, **changes)
-        if not await save(edge.database, row):
-            raise Declined(Code.STALE_ETAG, "somebody else has just changed it: read it again")
+        await check_place(edge, kept.row, row)
+        await _save(edge, row)
         kept = await access.restaurant_for(edge, call.principal, row.restaurant_id)
     await configure(edge, kept.row)
     return await _shown(call, kept.row.restaurant_id)
 
 
-def _must_match(call: Call[Changes] | Call[HoursView], kept: Kept) -> None:
+async def _save(edge: Edge, row: RestaurantRow) -> None:
+    match await save(edge.database, row):
+        case Written.WRITTEN:
+            return
+        case Written.OVERTAKEN:
+            raise Declined(Code.STALE_ETAG, "somebody else has just changed it: read it again")
+        case Written.EXTERNAL_ID_TAKEN:
+            raise _taken()
+
+
+def _taken() -> Declined:
+    told = "another restaurant of yours has this id: see /v1/restaurants/by-external-id/"
+    flaw = Flaw("/external_id", Code.ALREADY_EXISTS, told)
+    return Declined(Code.ALREADY_EXISTS, f"{flaw.pointer}: {told}", flaws=(flaw,))
+
+
+def _must_match(call: Call | Call[Changes] | Call[HoursView], kept: Kept) -> None:
     """Raise `Declined` when `If-Match` names no tag of this version of the row."""
     named = call.headers.get("if-match", "").split(",")
     same = [tag.strip() for tag in named if version_of(tag) == str(kept.row.version)]
@@ -325,7 +360,7 @@ def _until(call: Call[Break]) -> Instant:
     if (body.until is None) == (body.minutes is None):
         raise Declined(Code.INVALID, "say either `until` or `minutes`")
     if body.until is None:
-        return after(now, (body.minutes or 0) * _S_PER_MINUTE)
+        return after(now, (body.minutes or 0) * S_PER_MINUTE)
     until = instant_of(body.until)
     if until > after(now, PAUSE_S_MAX):
         told = f"at most {PAUSE_S_MAX / 86_400:.0f} days ahead; change the hours for longer"

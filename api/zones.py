@@ -19,8 +19,8 @@ from api.cursors import Cursor, Limit, key_of, number_of, page
 from api.endpoint import Call, Endpoints
 from api.ports import Edge, Ground
 from api.replies import Declined, Flaw, Page, Reply
+from api.restaurant_forms import MarketName
 from api.restaurant_views import version_of
-from api.restaurants import MarketName
 from api.surges import SurgeChangeView, surge_change_view, surge_of_place
 from api.times import Time, instant_of, rfc3339, written
 from api.zone_views import (

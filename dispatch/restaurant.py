@@ -37,6 +37,7 @@ class Stage(StrEnum):
     OPEN = "open"
     PAUSED = "paused"
     CLOSED = "closed"
+    ENDED = "ended"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -77,6 +78,10 @@ class Resume(Struct, frozen=True, tag="restaurant.resume"):
     """Orders again, before the pause is over."""
 
 
+class End(Struct, frozen=True, tag="restaurant.end"):
+    """It closes for good; not while there are orders in its kitchen."""
+
+
 class MarkSoldOut(Struct, frozen=True, tag="restaurant.mark_sold_out"):
     """The kitchen is out of a dish."""
 
@@ -109,7 +114,7 @@ class OrderRequested(Struct, frozen=True, tag="order_requested"):
 
 
 class RestaurantMoved(Struct, frozen=True, tag="restaurant_moved", kw_only=True):
-    """A fact: it opened, paused, resumed or closed."""
+    """A fact: it opened, paused, resumed or closed, perhaps for good."""
 
     restaurant_id: RestaurantId
     stage: Stage
@@ -118,7 +123,17 @@ class RestaurantMoved(Struct, frozen=True, tag="restaurant_moved", kw_only=True)
 
 type Fact = RestaurantMoved
 type Message = (
-    Open | Configure | Close | Pause | Resume | MarkSoldOut | MarkAvailable | Request | Leave | Wake
+    Open
+    | Configure
+    | Close
+    | Pause
+    | Resume
+    | End
+    | MarkSoldOut
+    | MarkAvailable
+    | Request
+    | Leave
+    | Wake
 )
 type Moment = type[HoursBegin | HoursEnd | EndPause]
 
@@ -127,6 +142,7 @@ LEGAL: Mapping[Stage, Mapping[type[Struct], Stage]] = {
         Open: Stage.OPEN,
         HoursBegin: Stage.OPEN,
         HoursEnd: Stage.CLOSED,
+        End: Stage.ENDED,
     },
     Stage.OPEN: {
         Open: Stage.OPEN,
@@ -135,6 +151,7 @@ LEGAL: Mapping[Stage, Mapping[type[Struct], Stage]] = {
         Request: Stage.OPEN,
         HoursBegin: Stage.OPEN,
         HoursEnd: Stage.CLOSED,
+        End: Stage.ENDED,
     },
     Stage.PAUSED: {
         Resume: Stage.OPEN,
@@ -142,7 +159,9 @@ LEGAL: Mapping[Stage, Mapping[type[Struct], Stage]] = {
         Pause: Stage.PAUSED,
         Close: Stage.CLOSED,
         HoursEnd: Stage.CLOSED,
+        End: Stage.ENDED,
     },
+    Stage.ENDED: {},
 }
 
 
@@ -196,8 +215,9 @@ def prep_s(restaurant: Restaurant, policy: Policy, ahead: int) -> float:
 
 
 def may_rest(restaurant: Restaurant) -> bool:
-    """Tell whether nobody needs to see it: it is closed for good, and its kitchen empty."""
-    is_closed = restaurant.stage is Stage.CLOSED and restaurant.changes_at is None
+    """Tell whether nobody needs to see it: it opens by nobody's hours, and its kitchen is empty."""
+    is_shut = restaurant.stage in {Stage.CLOSED, Stage.ENDED}
+    is_closed = is_shut and restaurant.changes_at is None
     return is_closed and not restaurant.cooking
 
 
@@ -220,6 +240,8 @@ def step(
             return _woken(restaurant, now)
         case Close() | Pause() | Resume():
             return _staged(restaurant, message, now)
+        case End():
+            return _ended(restaurant, now)
 
 
 def _without(restaurant: Restaurant, order_id: OrderId) -> Restaurant:
@@ -245,6 +267,8 @@ def _set(
     """Take the settings over, and open where that is asked or the hours say so."""
     if told := _unsettable(message):
         return refuse(before, Code.INVALID, told)
+    if before is not None and before.stage is Stage.ENDED:
+        return refuse(before, Code.NOT_LEGAL_NOW, "it has closed for good")
     present = _at(before, now) if before else None
     stage = present.stage if present else Stage.CLOSED
     if isinstance(message, Open) and Open not in LEGAL[stage]:
@@ -353,6 +377,18 @@ def _staged(restaurant: Restaurant, message: Message, now: Instant) -> Step[Rest
         return refuse(restaurant, Code.INVALID, "a pause must end after now")
     moved = _timed(structs.replace(present, stage=stage, paused_until=until), now)
     return Step(moved, (*_news(restaurant, moved, now), Reply(Accepted())))
+
+
+def _ended(restaurant: Restaurant, now: Instant) -> Step[Restaurant | None]:
+    """Close for good, once what is in the kitchen has left it."""
+    if restaurant.stage is Stage.ENDED:
+        return Step(restaurant, (Reply(Accepted()),))
+    if restaurant.cooking:
+        told = f"{len(restaurant.cooking)} orders are in its kitchen"
+        return refuse(restaurant, Code.NOT_LEGAL_NOW, told)
+    stage = LEGAL[restaurant.stage][End]
+    ended = structs.replace(restaurant, stage=stage, paused_until=None, changes_at=None)
+    return Step(ended, (*_news(restaurant, ended, now), Reply(Accepted())))
 
 
 _REACHED: Mapping[type[Struct], Stage] = {Close: Stage.CLOSED, Resume: Stage.OPEN}

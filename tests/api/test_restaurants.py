@@ -388,9 +388,104 @@ async def test_a_change_that_the_actor_did_not_hear_reaches_it_by_the_same_reque
     assert (again[0], again[1]["stage"], again[1]["running"]["version"]) == (200, "closed", 2)
 
 
+async def test_a_restaurant_is_found_by_the_id_that_its_tenant_gave_it(
+    database: str, redis_url: str
+) -> None:
+    async with kitchen(database, redis_url) as stage:
+        who, by_own_id = owner(stage), "/v1/restaurants/by-external-id/k-1"
+        path = await opened(stage, external_id="k-1")
+        other = await opened(stage, name="Next door")
+        _, shown, _ = await stage.asked("GET", by_own_id, who)
+        stranger = integrator(stage, "cli_other", tenant_id=TenantId("tnt_two"))
+        hidden = await stage.asked("GET", by_own_id, stranger)
+        taken = await stage.asked(
+            "POST", "/v1/restaurants", owner(stage), dict(NEW) | {"external_id": "k-1"}
+        )
+        also_taken = await stage.asked("PATCH", other, owner(stage), {"external_id": "k-1"})
+        _, renamed, _ = await stage.asked("PATCH", path, owner(stage), {"external_id": "k-2"})
+        gone = await stage.asked("GET", by_own_id, owner(stage))
+
+    assert (shown["restaurant_id"], shown["external_id"]) == (restaurant_id_of(path), "k-1")
+    assert (hidden[0], gone[0]) == (404, 404)
+    for status, told, _ in (taken, also_taken):
+        assert (status, told["errors"][0]["pointer"]) == (409, "/external_id")
+    assert renamed["external_id"] == "k-2"
+
+
+SYDHAVN = {"lat": CENTRE.lat - 0.01, "lng": CENTRE.lng}
+
+
+async def test_a_restaurant_moves_once_its_orders_are_done(database: str, redis_url: str) -> None:
+    async with kitchen(database, redis_url) as stage:
+        path, guest, who = await opened(stage), customer(stage), owner(stage)
+        order = await placed(stage, guest, dinner(path))
+        busy = await stage.asked("PATCH", path, who, SYDHAVN)
+        await stage.asked("POST", f"/v1/orders/{order['order_id']}/cancel", guest, {})
+        _, moved, _ = await stage.asked("PATCH", path, who, SYDHAVN)
+        _, old, _ = await stage.asked("GET", f"/v1/orders/{order['order_id']}", guest)
+        new = await placed(stage, guest, dinner(path))
+
+    assert (busy[0], busy[1]["code"]) == (409, "not-legal-now")
+    assert order["order_id"] in busy[1]["detail"]
+    assert {"lat": moved["lat"], "lng": moved["lng"]} == SYDHAVN
+    assert (old["pickup"]["lat"], new["pickup"]["lat"]) == (CENTRE.lat, SYDHAVN["lat"])
+
+
+@pytest.mark.parametrize("place", [FAR_AWAY, {"lat": CENTRE.lat}], ids=["elsewhere", "half"])
+async def test_a_restaurant_does_not_leave_its_market(
+    database: str, redis_url: str, place: dict[str, float]
+) -> None:
+    async with kitchen(database, redis_url) as stage:
+        path, who = await opened(stage), owner(stage)
+        status, told, _ = await stage.asked("PATCH", path, who, place)
+
+    assert (status, told["errors"][0]["pointer"]) == (422, "/lat")
+
+
+async def test_a_restaurant_that_closes_for_good_leaves_its_history(
+    database: str, redis_url: str
+) -> None:
+    async with kitchen(database, redis_url) as stage:
+        path, guest, who = await opened(stage, external_id="k-1"), customer(stage), owner(stage)
+        there = f"/v1/orders/{(await placed(stage, guest, dinner(path)))['order_id']}"
+        busy = await stage.asked("DELETE", path, who)
+        await stage.asked("POST", f"{there}/cancel", guest, {})
+        ended = [await stage.asked("DELETE", path, who) for _ in range(2)]
+        changed = [
+            await stage.asked("PATCH", path, who, {"name": "Again"}),
+            await stage.asked("POST", f"{path}/open", who),
+        ]
+        order = await stage.asked("POST", "/v1/orders", guest, dinner(path))
+        for_guest = await stage.asked("GET", path, guest)
+        _, listed, _ = await stage.asked("GET", "/v1/restaurants", who)
+        _, old, _ = await stage.asked("GET", there, guest)
+        _, queue, _ = await stage.asked("GET", f"{path}/orders?status=canceled", who)
+        again = await opened(stage, external_id="k-1")
+
+    assert busy[0] == 409
+    assert [(status, told["stage"]) for status, told, _ in ended] == [(200, "ended")] * 2
+    assert ended[0][1]["running"]["ended_at"]
+    assert [status for status, _, _ in changed] == [409, 409]
+    assert (order[0], for_guest[0], listed["data"]) == (422, 404, [])
+    assert old["status"] == "canceled"
+    assert [one["order_id"] for one in queue["data"]] == [old["order_id"]]
+    assert again != path
+
+
+async def test_staff_of_a_restaurant_does_not_close_it_for_good(
+    database: str, redis_url: str
+) -> None:
+    async with kitchen(database, redis_url) as stage:
+        path = await opened(stage)
+        status, _, _ = await stage.asked("DELETE", path, cook(stage, path))
+
+    assert status == 403
+
+
 ACTS: Mapping[str, tuple[str, str, object]] = {
     "show": ("GET", "", None),
     "change": ("PATCH", "", {"name": "Mine"}),
+    "end": ("DELETE", "", None),
     "hours": ("PUT", "/hours", OPEN_ALWAYS),
     "open": ("POST", "/open", None),
     "close": ("POST", "/close", None),

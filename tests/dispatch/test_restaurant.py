@@ -13,6 +13,7 @@ from dispatch.restaurant import (
     SOLD_OUT_MAX,
     Close,
     Configure,
+    End,
     EndPause,
     HoursBegin,
     HoursEnd,
@@ -64,6 +65,9 @@ def test_the_stage_moves_exactly_where_the_table_allows_it() -> None:
             after, effects = RESTAURANTS.after(state, message)
 
             row = LEGAL[state.stage]
+            if isinstance(message, End) and state.cooking:
+                assert after is state
+                continue
             stages = {row.get(type(message), state.stage)}
             if isinstance(message, Wake | Configure):
                 stages |= {row[moment] for moment in MOMENTS & set(row)}
@@ -425,3 +429,29 @@ def test_a_restaurant_with_hours_stays_where_its_deadline_is_known() -> None:
 def test_nobody_can_tell_when_who_has_no_hours_opens() -> None:
     assert moves_at(a_restaurant(Close()), NOW) is None
     assert moves_at(a_restaurant(Pause(later(60))), NOW) == later(60)
+
+
+def test_a_restaurant_with_food_in_its_kitchen_does_not_close_for_good() -> None:
+    cooking = sure(heard(a_restaurant(), REQUEST).state)
+
+    refused = heard(cooking, End())
+    ended = sure(heard(sure(heard(cooking, Leave(ORDER)).state), End()).state)
+
+    assert refusals(refused.effects) == (Code.NOT_LEGAL_NOW,)
+    assert ended.stage is Stage.ENDED
+
+
+def test_a_restaurant_that_closed_for_good_tells_so_once_and_stays_closed() -> None:
+    step = heard(a_restaurant(), End())
+
+    ended = sure(step.state)
+    fact = RestaurantMoved(restaurant_id=RESTAURANT, stage=Stage.ENDED, at=NOW)
+    assert step.effects == (Record(fact), Tell("feed", RESTAURANT, fact), Reply(Accepted()))
+    assert heard(ended, End()) == Step(ended, (Reply(Accepted()),))
+    assert restaurant.may_rest(ended)
+    assert restaurant.wakes_at(ended) is None
+    for message in restaurant_words(ended):
+        assert sure(heard(ended, message, later(86_400)).state).stage is Stage.ENDED
+    assert tells(heard(ended, REQUEST).effects, "order") == (
+        (ORDER, Reject(Code.RESTAURANT_CLOSED)),
+    )

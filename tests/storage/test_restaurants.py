@@ -13,7 +13,7 @@ from geo.point import Point
 from storage import restaurants
 from storage.bridge import bridged
 from storage.database import Database, connected
-from storage.restaurants import RestaurantRow
+from storage.restaurants import RestaurantRow, Written
 from wire.orders import Address
 
 TENANT = TenantId("tnt_one")
@@ -89,9 +89,48 @@ async def test_of_two_who_change_the_same_version_one_is_told_no(database: str) 
         second = await restaurants.save(there, another(1, name="Vesthavn", change_id="chg_3"))
         found = await restaurants.find(there, "rst_1")
 
-    assert (first, second) == (True, False)
+    assert (first, second) == (Written.WRITTEN, Written.OVERTAKEN)
     assert found is not None
     assert (found.name, found.version, found.change_id) == ("Sydhavn", 2, "chg_2")
+
+
+async def test_an_id_of_the_tenants_own_is_given_once_until_its_restaurant_ends(
+    database: str,
+) -> None:
+    mine, strange = (
+        another(1, external_id="k"),
+        another(3, external_id="k", tenant_id=TenantId("tnt_two")),
+    )
+    async with kept(database, mine, strange, another(4)) as there:
+        taken = await restaurants.create(there, another(2, external_id="k"))
+        again = await restaurants.create(there, mine)
+        changed = await restaurants.save(there, another(4, external_id="k"))
+        before = await restaurants.find_restaurant_id(there, TENANT, "k")
+        await restaurants.end(there, RestaurantId("rst_1"))
+        free = await restaurants.create(there, another(2, external_id="k"))
+        after = await restaurants.find_restaurant_id(there, TENANT, "k")
+
+    assert (taken, changed) == (Written.EXTERNAL_ID_TAKEN, Written.EXTERNAL_ID_TAKEN)
+    assert (again, free) == (Written.WRITTEN, Written.WRITTEN)
+    assert (before, after) == ("rst_1", "rst_2")
+
+
+async def test_a_restaurant_that_has_ended_stays_as_it_was_and_is_in_no_list(
+    database: str,
+) -> None:
+    async with kept(database, ROW) as there:
+        await restaurants.end(there, ROW.restaurant_id)
+        first = await restaurants.find(there, ROW.restaurant_id)
+        await restaurants.end(there, ROW.restaurant_id)
+        changed = await restaurants.save(there, another(1, name="Sydhavn"))
+        found = await restaurants.find(there, ROW.restaurant_id)
+        page = await restaurants.fetch_page(there, TENANT, limit=9)
+
+    assert changed is Written.OVERTAKEN
+    assert found == first
+    assert first is not None
+    assert first.ended_at is not None
+    assert page == []
 
 
 async def test_a_restaurant_comes_with_what_its_actor_committed_last(database: str) -> None:
