@@ -16,7 +16,7 @@ from api.app import REQUEST_S
 from api.endpoint import Call, Endpoints
 from api.events import public
 from api.ports import Edge
-from api.replies import Page, Reply
+from api.replies import Declined, Page, Reply
 from dispatch.ids import DeviceId
 from dispatch.step import Code
 from services.accounts.principal import Principal, Scope
@@ -59,17 +59,23 @@ class CursorView(Struct, frozen=True, kw_only=True):
     message_id: int
 
 
-@feed.get("/v1/feed", scope=Scope.FEED_READ, codes=(Code.NOT_FOUND, Code.INVALID))
+@feed.get("/v1/feed", scope=Scope.FEED_READ, codes=(Code.NOT_FOUND, Code.INVALID, Code.CURSOR_GONE))
 async def show_feed(call: Call[None, FeedQuery]) -> Reply[Page[Message]]:
     """Show messages of your feed, waiting for one if there is none yet.
 
-    `next_cursor` is the `after` of the next request. Events are those of the streams.
+    `next_cursor` is the `after` of the next request. Events are those of the streams. Messages are
+    kept for a while: who was away too long is told so with 410, and after which message to begin.
     """
     edge, query = call.edge, call.query
     person = await access.feed_for(edge, call.principal, query.feed)
     device_id = _device(call.principal, person)
-    start = await find_start(edge.database, person, device_id, query.after)
+    begin = await find_start(edge.database, person, device_id, query.after)
+    start = begin.message_id
+    if begin.is_anew:
+        raise _gone(start)
     found = await fetch_feed(edge.database, person, start, query.limit + 1)
+    if found and found[0].number > start + 1 > 1:
+        raise _gone(found[0].number - 1)  # It was cleared away between the two readings.
     if not found and query.wait_s and await _has_come(edge, person, start, query.wait_s):
         found = await fetch_feed(edge.database, person, start, query.limit + 1)
     messages = [
@@ -94,7 +100,13 @@ async def acknowledge(call: Call[Seen]) -> Reply[CursorView]:
     if device_id:
         await store_cursors(edge.database, [Cursor(person, device_id, call.body.message_id)])
     now = await find_start(edge.database, person, device_id, None)
-    return Reply(value=CursorView(message_id=now))
+    return Reply(value=CursorView(message_id=now.message_id))
+
+
+def _gone(number: int) -> Declined:
+    """Return what is said to a device whose next message is not kept any more."""
+    told = f"messages up to {number} are not kept any more: read afresh what you show, then go on"
+    return Declined(Code.CURSOR_GONE, f"{told} with after={number}")
 
 
 def _device(principal: Principal, person: str) -> DeviceId:

@@ -20,7 +20,7 @@ from dispatch.ids import OrderId
 from dispatch.step import Code
 from services.accounts.principal import Scope
 from storage import facts
-from storage.facts import Happened, HorizonHidden
+from storage.facts import FactsGone, Happened, HorizonHidden
 from wire.events import AnyEvent
 
 _ALL, _OF_ORDER = "events", "order_events"
@@ -44,12 +44,18 @@ class EventView(Struct, frozen=True, kw_only=True):
     event: AnyEvent
 
 
-@journal.get("/v1/events", scope=Scope.EVENTS_READ, codes=(Code.FORBIDDEN, Code.UNAVAILABLE))
+@journal.get(
+    "/v1/events",
+    scope=Scope.EVENTS_READ,
+    codes=(Code.FORBIDDEN, Code.CURSOR_GONE, Code.UNAVAILABLE),
+)
 async def list_events(call: Call[None, JournalListing]) -> Reply[Page[EventView]]:
     """List what happened to the tenant's orders, the oldest first.
 
     `next_cursor` is always there: ask with it later to read on. A page may hold fewer than there
-    are, or none, and still say `has_more`: ask on at once. For integrators and staff.
+    are, or none, and still say `has_more`: ask on at once. Without `after` it begins with the
+    oldest that are kept; a cursor that points before them is answered with 410. For integrators
+    and staff.
     """
     access.only_staff(call.principal)
     wanted = call.query
@@ -60,6 +66,11 @@ async def list_events(call: Call[None, JournalListing]) -> Reply[Page[EventView]
         )
     except HorizonHidden as error:
         raise Declined(Code.UNAVAILABLE, f"{error}: ask again", retry_s=1) from error
+    except FactsGone as error:
+        told = (
+            f"{error}: read orders afresh, then go on with after={cursor(_ALL, str(error.number))}"
+        )
+        raise Declined(Code.CURSOR_GONE, told) from error
     return Reply(
         value=Page(
             items=tuple([_view(one, call.edge.map) for one in read.found]),

@@ -45,6 +45,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NOT_ACCEPTABLE = "not-acceptable"
     STALE_ETAG = "stale-etag"
+    CURSOR_GONE = "cursor-gone"
     TOO_LARGE = "too-large"
     UNSUPPORTED_MEDIA = "unsupported-media"
     KEY_REUSED = "key-reused"

@@ -30,20 +30,33 @@ class Cursor(Struct, frozen=True, gc=False):
     message_id: int
 
 
+class Start(Struct, frozen=True):
+    """Where a device goes on in its feed: after that message.
+
+    When it begins anew there were others between this and what it saw last, and they are gone.
+    """
+
+    message_id: int
+    is_anew: bool = False
+
+
 async def find_start(
     database: Database, person: str, device_id: DeviceId, last_message_id: int | None
-) -> int:
+) -> Start:
     """Return the message after which a device goes on: the one it names, or its stored cursor.
 
     Whoever names one that does not exist yet goes on with the next that will. A device that is new
-    begins with the first, or, in a long feed, with the last BACKLOG_MAX.
+    begins with the first, or, in a long feed, with the last BACKLOG_MAX. One that was away until
+    messages it has not seen were cleared away goes on with the first that is kept, anew.
     """
     row = await database.call(lambda there: there.fetchrow(SQL["find_start"], person, device_id))
     assert row is not None
     newest: int = row["newest"]
-    stored: int | None = row["message_id"]
-    begin = max(0, newest - BACKLOG_MAX) if stored is None else stored
-    return min(begin if last_message_id is None else last_message_id, newest)
+    gone: int = newest if row["oldest"] is None else row["oldest"] - 1
+    seen: int | None = row["message_id"] if last_message_id is None else last_message_id
+    if seen is None:
+        return Start(max(gone, newest - BACKLOG_MAX))
+    return Start(max(gone, min(seen, newest)), is_anew=0 < seen < gone)
 
 
 async def find_newest(database: Database, person: str) -> int:

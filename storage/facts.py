@@ -34,6 +34,14 @@ class HorizonHidden(Exception):
     """A transaction has been under way for long, and may write facts yet: ask again."""
 
 
+class FactsGone(Exception):
+    """Facts that were asked for are not kept any more: those up to `number`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"facts up to {number} are not kept any more")
+        self.number = number
+
+
 class Happened(Struct, frozen=True):
     """One fact of an order, as it was written, by its number in the journal."""
 
@@ -64,7 +72,10 @@ async def fetch_of_order(
 async def read_of_tenant(
     database: Database, tenant_id: TenantId, after: int, count_max: int
 ) -> Read:
-    """Return the facts of a tenant's orders above that number; raises `HorizonHidden`."""
+    """Return the facts of a tenant's orders above that number; from 0 on, of all that are kept.
+
+    Raises `HorizonHidden`, and `FactsGone` when some above that number have been cleared away.
+    """
     newest = await database.call(lambda there: there.fetchval(SQL["newest_number"]))
     if newest <= after:
         return Read((), after, is_all=True)
@@ -91,6 +102,7 @@ async def _newest(there: Connection) -> tuple[int, str]:
 async def _read(
     there: Connection, tenant_id: TenantId, after: int, horizon: int, count_max: int
 ) -> Read:
+    begin = after = after or await there.fetchval(SQL["find_floor"])
     found: list[Record] = []
     for _ in range(LOOKS_MAX):
         upto = min(after + SCANNED_MAX, horizon)
@@ -102,6 +114,9 @@ async def _read(
             after = found[-1]["number"]
             break
         after = upto
+    floor = await there.fetchval(SQL["find_floor"])  # A month may have gone while it was read.
+    if begin < floor:
+        raise FactsGone(floor)
     return Read([_happened(row) for row in found], after, after >= horizon)
 
 

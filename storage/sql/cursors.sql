@@ -5,6 +5,7 @@ select
     coalesce(
         (select number from feed_head where person = $1), 0
     ) as newest,
+    (select number from feed_message where person = $1 order by number limit 1) as oldest,
     (select message_id from device_cursor where person = $1 and device_id = $2) as message_id
 
 -- name: find_newest

@@ -25,3 +25,6 @@ where happened.kind = 'order' and note.tenant_id = $1
     and happened.number > $2 and happened.number <= $3
 order by happened.number
 limit $4
+
+-- name: find_floor
+select coalesce((select floor from retention where what = 'facts'), 0)

@@ -6,6 +6,7 @@ import msgspec
 import trio
 
 from dispatch.ids import DeviceId
+from node.retention import Retention
 from services.accounts.principal import Role, Scope
 from tests.api.following import IDA, Theatre, theatre
 from tests.api.ordering import NORDHAVN, customer, placed
@@ -102,6 +103,42 @@ async def test_devices_of_one_person_have_cursors_of_their_own(
     assert acked == [2, 2, count]
     assert seen["data"] == []
     assert len(unseen["data"]) == count
+
+
+async def test_who_was_away_until_his_messages_were_gone_is_told_where_to_begin(
+    database: str, redis_url: str
+) -> None:
+    async with theatre(database, redis_url) as stage:
+        who = customer(stage.stage)
+        await placed(stage.stage, who)
+        await settled(stage, who)
+        await acknowledged(stage, who, 1)
+        await _forgotten(stage, 2)
+        answers = [
+            (await stage.stage.asked("GET", f"/v1/feed{query}", who))[:2]
+            for query in ("", "?after=1")
+        ]
+        later = await page(stage, who, "?after=2&limit=1")
+        whole = await page(stage, who, "?after=0&limit=1")
+        async with stage.followed(IDA, hello={"last_message_id": 1}) as (_, anew):
+            pass
+        async with stage.followed(IDA, hello={"last_message_id": 2}) as (_, on):
+            pass
+
+    for status, told in answers:
+        assert (status, told["code"]) == (410, "cursor-gone")
+        assert told["detail"].endswith("after=2")
+    assert [one["data"][0]["message_id"] for one in (later, whole)] == [3, 3]
+    assert (anew.is_anew, anew.last_message_id) == (True, 2)
+    assert (on.is_anew, on.last_message_id) == (False, 2)
+
+
+async def _forgotten(stage: Theatre, number: int) -> None:
+    """Clear away messages up to that number, as if they were old."""
+    old = "update feed_message set at = '2020-01-15' where number <= $1"
+    database = stage.stage.edge.database
+    await database.call(lambda there: there.execute(old, number))
+    await Retention(database, feed_days=90, fact_days=0).clear()
 
 
 async def test_nobody_reads_a_feed_that_is_not_his(database: str, redis_url: str) -> None:

@@ -26,12 +26,19 @@ async def fed(url: str, count: int) -> AsyncGenerator[Database]:
         yield database
 
 
+async def begun(database: Database, person: str, device: DeviceId, last: int | None) -> int:
+    """Return after which message a device goes on that has missed none."""
+    start = await find_start(database, person, device, last)
+    assert not start.is_anew
+    return start.message_id
+
+
 async def test_each_device_goes_on_from_its_own_cursor(database: str) -> None:
     async with fed(database, 9) as there:
         await store_cursors(there, [Cursor(ANN, PHONE, 7), Cursor(ANN, TABLET, 3)])
 
-        starts = [await find_start(there, ANN, device, None) for device in (PHONE, TABLET)]
-        named = await find_start(there, ANN, PHONE, 2)
+        starts = [await begun(there, ANN, device, None) for device in (PHONE, TABLET)]
+        named = await begun(there, ANN, PHONE, 2)
 
     assert starts == [7, 3]
     assert named == 2
@@ -41,11 +48,11 @@ async def test_a_cursor_only_moves_on_and_never_beyond_the_newest(database: str)
     async with fed(database, 9) as there:
         for acked in (5, 2, 5):
             await store_cursors(there, [Cursor(ANN, PHONE, acked), Cursor(ANN, PHONE, 1)])
-        late = await find_start(there, ANN, PHONE, None)
+        late = await begun(there, ANN, PHONE, None)
         await store_cursors(there, [Cursor(ANN, PHONE, 1_000), Cursor("usr_none", PHONE, 5)])
-        early = await find_start(there, ANN, PHONE, None)
-        beyond = await find_start(there, ANN, PHONE, 1_000)
-        nobody = await find_start(there, "usr_none", PHONE, None)
+        early = await begun(there, ANN, PHONE, None)
+        beyond = await begun(there, ANN, PHONE, 1_000)
+        nobody = await begun(there, "usr_none", PHONE, None)
 
     assert (late, early, beyond, nobody) == (5, 9, 9, 0)
 
@@ -54,8 +61,8 @@ async def test_a_new_device_begins_with_the_first_message_or_with_the_last_ones(
     database: str,
 ) -> None:
     async with fed(database, BACKLOG_MAX + 5) as there:
-        new = await find_start(there, ANN, PHONE, None)
-        whole = await find_start(there, ANN, PHONE, 0)
+        new = await begun(there, ANN, PHONE, None)
+        whole = await begun(there, ANN, PHONE, 0)
 
     assert (new, whole) == (5, 0)
 
@@ -65,6 +72,6 @@ async def test_the_device_that_was_silent_for_longest_makes_room(database: str) 
     async with fed(database, 9) as there:
         for device in devices:
             await store_cursors(there, [Cursor(ANN, device, 4)])
-        starts = [await find_start(there, ANN, device, None) for device in devices]
+        starts = [await begun(there, ANN, device, None) for device in devices]
 
     assert starts == [0, 0, 0] + [4] * DEVICES_MAX
