@@ -19,6 +19,7 @@ from node.config import from_environment
 from node.stores import stored
 from storage import markets
 from storage.markets import MarketRow
+from streets.folder import load_city
 from streets.travel import opened
 
 app = typer.Typer(no_args_is_help=True, help="Add and list the cities that the cluster runs.")
@@ -38,6 +39,9 @@ def add(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     ] = None,
     vehicle: Annotated[str, typer.Option(help="How couriers ride them.")] = "bicycle",
     lookup: Annotated[Lookup, typer.Option(help="How their times are found.")] = Lookup.TABLE,
+    timezone: Annotated[
+        str, typer.Option(help="Such as Europe/Malta; else that of the city folder, or UTC.")
+    ] = "",
 ) -> None:
     """Add a city, or change how one is run; a shard's nodes see a change when they open it next.
 
@@ -49,6 +53,7 @@ def add(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
             speed_mps=speed_kmh / 3.6,
             detour=detour,
             solver=checked_policy(policy),
+            timezone=timezone or (load_city(streets).timezone if streets else ""),
             streets=streets
             and Streets(folder=str(streets.resolve()), vehicle=vehicle, lookup=lookup),
         )
@@ -68,19 +73,24 @@ def list_markets(
     with told_plainly():
         rows = trio.run(_fetch)
     if as_json:
-        shown = [{"market": row.market_id, "shard": f"{row.shard:x}"} for row in rows]
-        typer.echo(msgspec.json.encode({"markets": shown}))
+        typer.echo(msgspec.json.encode({"markets": [_shown(row) for row in rows]}))
         return
     if not rows:
         typer.echo("there is no market yet: add one with `dispatch market add`")
         return
-    table = Table("market", "shard", "centre", "km/h", "solver", box=None)
+    table = Table("market", "shard", "centre", "clocks", "km/h", "solver", box=None)
     for row in rows:
         settings = _settings.decode(row.settings)
         centre = f"{settings.centre.lat:.4f}, {settings.centre.lng:.4f}"
         speed = f"{settings.speed_mps * 3.6:.1f}"
-        table.add_row(row.market_id, f"{row.shard:x}", centre, speed, settings.solver)
+        clocks = settings.timezone or "UTC"
+        table.add_row(row.market_id, f"{row.shard:x}", centre, clocks, speed, settings.solver)
     Console().print(table)
+
+
+def _shown(row: MarketRow) -> dict[str, str]:
+    timezone = _settings.decode(row.settings).timezone or "UTC"
+    return {"market": row.market_id, "shard": f"{row.shard:x}", "timezone": timezone}
 
 
 async def _add(name: str, settings: Settings) -> MarketRow:

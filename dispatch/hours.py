@@ -68,7 +68,7 @@ class Spell(NamedTuple):
 
 def flaw(hours: Hours) -> str | None:
     """Return what is wrong with the hours, or None."""
-    if _zone(hours.timezone) is None:
+    if not is_timezone(hours.timezone):
         return f"{hours.timezone!r} is no time zone of the IANA, such as Europe/Copenhagen"
     days = (*hours.week, *(exception.spans for exception in hours.exceptions))
     if not all(map(_is_span, (span for spans in days for span in spans))):
@@ -79,6 +79,16 @@ def flaw(hours: Hours) -> str | None:
 
 def _is_span(span: Span) -> bool:
     return 0 <= span.opens < DAY_MINUTES and span.opens < span.closes <= span.opens + DAY_MINUTES
+
+
+def is_timezone(name: str) -> bool:
+    """Tell whether there is a time zone of this name."""
+    return _zone(name) is not None
+
+
+def hour_of(timezone: str, at: Instant) -> int:
+    """Return the hour that clocks show then, 0 to 23: by UTC where no zone is named, or unknown."""
+    return datetime.fromtimestamp(at / 1_000, _zone(timezone) or UTC).hour
 
 
 def is_open(hours: Hours, now: Instant) -> bool:

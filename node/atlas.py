@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from dispatch.courier import Cross
+from dispatch.hours import is_timezone
 from dispatch.ids import MarketId, ShardId
 from dispatch.policy import DEFAULT_SOLVER, Policy
 from geo.cell import Cell, cell_at, disk, shard_of
@@ -41,6 +42,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     detour: Annotated[float, Meta(ge=1, le=4)] = 1.4
     solver: str = DEFAULT_SOLVER
     policy: Policy = Policy()
+    timezone: Annotated[str, Meta(max_length=64)] = ""
+    """Whose clocks its people go by, such as Europe/Copenhagen; UTC where none is named."""
     streets: Streets | None = None
     """Where couriers ride; without them, the straight line by `speed_mps` and `detour`."""
 
@@ -59,6 +62,9 @@ def a_market(name: str, settings: Settings, others: Iterable[MarketRow] = ()) ->
     except msgspec.ValidationError:
         told = "small letters, digits and hyphens, 63 at most"
         raise MarketInvalid(f"a market is named by {told}, not {name[:64]!r}") from None
+    if settings.timezone and not is_timezone(settings.timezone):
+        told = "is no time zone of the IANA, such as Europe/Copenhagen"
+        raise MarketInvalid(f"{settings.timezone[:64]!r} {told}")
     shard = ShardId(shard_of(cell_at(settings.centre.lat, settings.centre.lng)))
     for other in others:
         if other.market_id != name and shard in other.cells:
@@ -158,6 +164,7 @@ def _place(row: MarketRow) -> Place:
         policy=settings.policy,
         travel=ways_of(settings),
         learns_pace=True,
+        timezone=settings.timezone,
         solver=settings.solver,
     )
     return Place(row, settings, market, Projection(settings.centre))

@@ -56,6 +56,8 @@ class Market(Struct, frozen=True, kw_only=True):
     solver: str = DEFAULT_SOLVER
     learns_pace: bool = False
     """Whether couriers' own legs teach how long ways take."""
+    timezone: str = ""
+    """Whose hours of day are told apart in that; without one, those of UTC."""
 
 
 def kinds(policy: Policy) -> tuple[AnyKind, ...]:
@@ -92,7 +94,12 @@ def desk_of(
         solver=market.solver,
         sightings=sightings,
         watch=watch,
-        present=PresentWays(usual=market.travel, learns=market.learns_pace, opened=find),
+        present=PresentWays(
+            usual=market.travel,
+            learns=market.learns_pace,
+            timezone=market.timezone,
+            opened=find,
+        ),
         opened=find,
         closed=closed,
     )
@@ -131,6 +138,9 @@ type Serve = Callable[[Shard, Services], Services]
 """Return the services of a shard, of which one is the solver that is handed in."""
 
 
+type Follow = Callable[[ShardId, PresentWays], None]
+"""Hears how the couriers of a shard that opens get about."""
+
 type Listen = Callable[[Market, ShardId, Feeds | None], Feeds | None]
 """Return the feeds of a market's shard, with whoever listens to what is committed there."""
 
@@ -153,6 +163,7 @@ class Hosting:
     serve: Serve = lambda _shard, solver: solver
     attend: Attend | None = None
     listen: Listen = lambda _market, _shard, feeds: feeds
+    follow: Follow = lambda _shard, _present: None
     limits: Limits = LIMITS
     extra_kinds: tuple[AnyKind, ...] = ()
     """Kinds that only a simulation has, beside those of a market."""
@@ -195,6 +206,8 @@ class Hosting:
         )
         shard = Shard(tenancy.shard, (*kinds(market.policy), *self.extra_kinds), ports, self.limits)
         desk.attend(shard)
+        if desk.present is not None:
+            self.follow(tenancy.shard, desk.present)
         solver.services = self.serve(shard, solver.services)
         return shard
 

@@ -13,6 +13,7 @@ from dispatch.lease import NodeId, NodeRow, View
 from dispatch.letter import Letter
 from dispatch.spot import Spot
 from geo.eta import Eta
+from geo.travel import CalibratedPace
 
 
 class Leases(Protocol):
@@ -94,6 +95,18 @@ class LearnedTimes(Protocol):
         ...
 
     async def load(self, shard: ShardId) -> Eta | None:
+        """Return what a market had learned; None for nothing, or what cannot be read."""
+        ...
+
+
+class LearnedPaces(Protocol):
+    """Keeps how long ways take, as markets learned it. Raises `EstimatesUnreachable`."""
+
+    async def save(self, shard: ShardId, learned: CalibratedPace) -> None:
+        """Write what a market has learned, over what it had."""
+        ...
+
+    async def load(self, shard: ShardId) -> CalibratedPace | None:
         """Return what a market had learned; None for nothing, or what cannot be read."""
         ...
 

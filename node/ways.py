@@ -1,17 +1,19 @@
 """How couriers of one market get about at present: its streets, those closed now, and the pace.
 
 Before each round the legs that couriers have finished since the last one are looked at, and teach
-how many times as long as the map says ways take in this hour; so the planner's times follow the
-weather and the traffic. What was learned is lost with the shard and learned again within the hour.
-Everything here runs beside the event loop, and for one round of a market at a time.
+how many times as long as the map says ways take in this hour of the market's clocks; so the
+planner's times follow the weather and the traffic, and what is usual at noon is known before noon.
+A copy outlives the shard (`node/paces.py`). All but `go_on_from` runs beside the event loop, and
+for one round of a market at a time.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dispatch.courier import Courier
+from dispatch.hours import hour_of
 from dispatch.ids import Instant
-from dispatch.matching.rides import finished_rides, hour_of
+from dispatch.matching.rides import finished_rides
 from geo.travel import CalibratedPace, OnStreets, Open, Ways, paced
 from geo.zone import Outline
 from streets.soon import STAND_IN
@@ -28,8 +30,10 @@ class PresentWays:
     usual: Ways
     learns: bool = True
     opened: Open = opened
+    timezone: str = ""
     known: CalibratedPace = field(default_factory=CalibratedPace)
     _since: Instant | None = None
+    _kept: CalibratedPace | None = None
 
     def at(self, now: Instant, couriers: Iterable[Courier], closed: Sequence[Outline] = ()) -> Ways:
         """Learn from what couriers have done since the last time; return the ways of this hour.
@@ -37,11 +41,21 @@ class PresentWays:
         Nobody gets through the streets that run into the `closed` areas.
         """
         usual = self.opened(self.usual)
+        self._take_kept()
         if self.learns and self._since is not None and usual is not STAND_IN:
-            for ride in finished_rides(couriers, self._since, now, usual):
+            for ride in finished_rides(couriers, self._since, now, usual, self.timezone):
                 self.known = self.known.learned(ride)
         self._since = now
         return paced(self._around(tuple(closed)), self._pace(now))
+
+    def go_on_from(self, kept: CalibratedPace) -> None:
+        """Have the next round begin from what was kept, and not from nothing."""
+        self._kept = kept
+
+    def _take_kept(self) -> None:
+        """Begin from it: in the thread of a round, so that no ride goes to what is replaced."""
+        if self._kept is not None:
+            self.known, self._kept = self._kept, None
 
     def _around(self, closed: tuple[Outline, ...]) -> Ways:
         """Return the usual ways without what is closed; streets must be open to tell what is."""
@@ -53,4 +67,4 @@ class PresentWays:
     def _pace(self, now: Instant) -> float:
         if not self.learns:
             return 1.0
-        return round(self.known.during(hour_of(now)), PACE_DIGITS)
+        return round(self.known.during(hour_of(self.timezone, now)), PACE_DIGITS)

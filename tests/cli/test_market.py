@@ -23,6 +23,7 @@ def test_a_city_that_was_added_is_listed_with_its_shard(database: str, redis_url
     found = json.loads(listed.stdout)["markets"]
     assert [one["market"] for one in found] == ["copenhagen"]
     assert found[0]["shard"] in added.stdout
+    assert found[0]["timezone"] == "UTC"
 
 
 def test_land_that_has_a_market_is_not_given_twice(database: str, redis_url: str) -> None:
@@ -48,8 +49,10 @@ def test_a_city_may_ride_on_its_streets_whose_table_is_made_at_once(
     folder = toy_city(tmp_path / "toy")
 
     added = run(database, redis_url, "add", "toy", "55.676", "12.568", "--streets", str(folder))
+    listed = run(database, redis_url, "list", "--json")
 
     assert added.exit_code == 0, added.stderr
+    assert json.loads(listed.stdout)["markets"][0]["timezone"] == "Europe/Copenhagen"
     assert [kept.name[:8] for kept in (folder / "tables").iterdir()] == ["bicycle-"]
 
 
@@ -59,5 +62,5 @@ def test_streets_that_cannot_be_opened_make_no_market(
     refused = run(database, redis_url, "add", "toy", "55.676", "12.568", "--streets", str(tmp_path))
 
     assert refused.exit_code == 2
-    assert "network.npz is missing" in refused.stderr
+    assert "is missing: make the folder" in refused.stderr
     assert json.loads(run(database, redis_url, "list", "--json").stdout)["markets"] == []

@@ -17,6 +17,7 @@ from dispatch.hours import (
     Hours,
     Span,
     flaw,
+    hour_of,
     is_open,
     next_change,
 )
@@ -54,6 +55,14 @@ def hours(
 def at(text: str) -> Instant:
     """Return the instant of a time in UTC."""
     return Instant(round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1_000))
+
+
+def test_the_hour_of_the_day_is_that_of_the_clocks_on_the_wall() -> None:
+    noon_by_utc = Instant(1_800_014_400_000)
+
+    places = ("Europe/Copenhagen", "America/New_York", "Asia/Kolkata", "UTC", "", "Atlantis")
+
+    assert [hour_of(place, noon_by_utc) for place in places] == [13, 7, 17, 12, 12, 12]
 
 
 def test_a_day_has_several_spans() -> None:

@@ -46,6 +46,19 @@ def at(place: LatLng, atlas: Atlas, shard: ShardId) -> Position:
     )
 
 
+def test_a_market_goes_by_the_clocks_that_it_was_given_and_no_others() -> None:
+    atlas = Atlas()
+    atlas.read([a_market("cph", Settings(centre=CENTRE, timezone="Europe/Copenhagen"))])
+
+    (shard,) = atlas.shards().values()
+    market = atlas.find_market(shard)
+
+    assert market is not None
+    assert market.timezone == "Europe/Copenhagen"
+    with pytest.raises(MarketInvalid, match="'Europe/Atlantis' is no time zone"):
+        a_market("nowhere", Settings(centre=CENTRE, timezone="Europe/Atlantis"))
+
+
 def test_a_market_has_the_shard_around_its_centre_and_is_run_as_it_was_set() -> None:
     row = a_market("cph", Settings(centre=CENTRE, speed_mps=5.0, solver="nearest"))
     atlas = Atlas()

@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from dispatch.courier import Courier, Heading, Stage
+from dispatch.hours import hour_of
 from dispatch.ids import CourierId, Instant, MarketId, RestaurantId, after
 from geo.point import LatLng, Point
 from geo.travel import OnStreets, StraightLine
@@ -61,6 +62,27 @@ def test_a_ride_that_nobody_can_have_ridden_changes_nothing() -> None:
 
     assert after_rides(present, took_s=3.0) == LINE
     assert present.known.ignored == 120
+
+
+def test_a_pace_is_that_of_the_hour_that_the_markets_clocks_show() -> None:
+    present = PresentWays(usual=LINE, timezone="Europe/Copenhagen")
+    after_rides(present, took_s=1.5 * 320)  # At eight by UTC.
+    slow_hour = hour_of("Europe/Copenhagen", DAWN)
+
+    assert [hour for hour in range(24) if present.known.legs[hour]] == [slow_hour]
+    assert slow_hour == hour_of("UTC", DAWN) + 1
+
+
+def test_what_was_kept_is_where_the_next_round_begins_and_goes_on_learning() -> None:
+    before, present = PresentWays(usual=LINE), PresentWays(usual=LINE)
+    slow = after_rides(before, took_s=1.5 * 320)
+
+    present.go_on_from(before.known)
+    first = present.at(DAWN, [])
+    present.at(after(DAWN, 10.0), [arrived(1, 480.0, after(DAWN, 10.0))])
+
+    assert first == slow
+    assert sum(present.known.legs) == sum(before.known.legs) + 1
 
 
 def test_where_nothing_is_learned_the_ways_are_as_they_were_told() -> None:

@@ -1,0 +1,51 @@
+"""The paces that markets have learned for each hour of the day, as they outlive their shards.
+
+How long ways take at noon is known from noons, so it must not be forgotten when a shard moves or a
+node is started anew. What is known goes to the store every few minutes, the next owner goes on from
+there, and while the store is away everybody goes on from what he has.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from actors.shard import Shard
+from dispatch.arrival import EstimatesUnreachable
+from dispatch.ids import ShardId
+from geo.travel import CalibratedPace
+from node.ports import LearnedPaces
+from node.tenancy import Tenancy
+from node.ways import PresentWays
+
+SAVE_S = 60.0
+
+
+@dataclass(slots=True)
+class Paces:
+    """Keeps what the markets of this node learn of how long ways take."""
+
+    store: LearnedPaces
+    _opening: dict[ShardId, PresentWays] = field(default_factory=dict[ShardId, PresentWays])
+
+    def follow(self, shard: ShardId, present: PresentWays) -> None:
+        """Hear how the couriers of a shard get about that is about to open here."""
+        self._opening[shard] = present
+
+    async def attend(self, shard: Shard, tenancy: Tenancy) -> None:
+        """Go on from what was kept, and keep what is learned while the shard is hosted here."""
+        del tenancy
+        present = self._opening.pop(shard.id)
+        with suppress(EstimatesUnreachable):
+            if (kept := await self.store.load(shard.id)) is not None:
+                present.go_on_from(kept)
+        saved = present.known
+        while True:
+            await trio.sleep(SAVE_S)
+            if present.known is not saved:
+                saved = present.known
+                await self._save(shard.id, saved)
+
+    async def _save(self, shard: ShardId, known: CalibratedPace) -> None:
+        with suppress(EstimatesUnreachable):
+            await self.store.save(shard, known)
