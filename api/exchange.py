@@ -69,6 +69,7 @@ async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: s
     async with _once(endpoint, edge, principal, request, written) as once:
         if once.answered is not None:
             headers["Idempotent-Replayed"] = "true"
+            headers.update(once.answered.headers)
             return _response(once.answered.status, once.answered.body, writes, headers)
         call = Call(
             edge=edge,
@@ -81,11 +82,12 @@ async def answer(endpoint: Endpoint, edge: Edge, request: Request, request_id: s
             headers={name.lower(): value for name, value in request.headers},
             began_at=once.began_at,
             seed=once.seed,
+            is_secure=request.scheme == "https",
         )
         reply = await endpoint.act(call)
         status = reply.status if reply.status != OK else endpoint.status
         shown = b"" if reply.value is None else _encode_json(reply.value)
-        once.done = Answered(status, shown)
+        once.done = Answered(status, shown, _own_headers(reply))
     headers.update(reply.headers)
     return _shown(request, reply, status, shown, writes, headers)
 
@@ -285,6 +287,11 @@ async def _once(
                 await edge.idempotency.finish(scope, key, digest, once.done)
             else:
                 await edge.idempotency.give_way(scope, key, digest)
+
+
+def _own_headers(reply: Reply[Any]) -> Mapping[str, str]:
+    """Return what an answer says of itself, whenever it is given."""
+    return dict(reply.headers) | ({"ETag": reply.etag} if reply.etag else {})
 
 
 def _shown(

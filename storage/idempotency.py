@@ -7,13 +7,16 @@ A key is only good for the request it came with: one that differs is told so, an
 answer nor a second try.
 """
 
-from msgspec import Struct
+from collections.abc import Mapping
+
+from msgspec import Struct, json
 
 from dispatch.ids import Instant
 from storage.database import Database
 from storage.queries import queries
 
 SQL = queries("idempotency")
+_decode_headers = json.Decoder(dict[str, str]).decode
 KEPT_S = 86_400.0
 """Time for which an answer is kept."""
 CLAIM_S = 30.0
@@ -39,10 +42,11 @@ class Reused(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """What the request was answered the first time."""
+    """What the request was answered the first time, with the headers that are its own."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = {}
 
 
 type Claim = Claimed | Pending | Reused | Answered
@@ -71,9 +75,10 @@ class Idempotency:
 
     async def finish(self, scope: str, key: str, digest: bytes, answer: Answered) -> bool:
         """Keep the answer; False when the claim is gone or another has answered."""
+        headers = json.encode(answer.headers).decode() if answer.headers else None
         done = await self._database.call(
             lambda there: there.execute(
-                SQL["finish"], scope, key, digest, answer.status, answer.body
+                SQL["finish"], scope, key, digest, answer.status, answer.body, headers
             )
         )
         return _count(done) == 1
@@ -100,7 +105,8 @@ class Idempotency:
             return Pending()
         if row["request_digest"] != digest:
             return Reused()
-        return Answered(row["status"], row["body"])
+        headers = row["headers"]
+        return Answered(row["status"], row["body"], _decode_headers(headers) if headers else {})
 
 
 def _count(command: str) -> int:

@@ -161,6 +161,7 @@ create table idempotency (
     body bytea,
     created_at timestamp with time zone not null,
     claimed_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+    headers jsonb,
     constraint idempotency_pkey PRIMARY KEY (scope, key)
 ) with (fillfactor=70);
 
@@ -285,8 +286,18 @@ create table restaurants (
     change_id text not null,
     created_at timestamp with time zone not null,
     updated_at timestamp with time zone not null,
+    external_id text,
+    ended_at timestamp with time zone,
     constraint restaurants_pkey PRIMARY KEY (restaurant_id)
 ) with (fillfactor=80);
+
+create table retention (
+    what text not null,
+    claimed_at timestamp with time zone not null,
+    "position" text default ''::text not null,
+    floor bigint default 0 not null,
+    constraint retention_pkey PRIMARY KEY (what)
+) with (fillfactor=50);
 
 create table service_claim (
     shard bigint not null,
@@ -426,7 +437,7 @@ comment on table device_cursor is 'The last message that each device of a person
 
 comment on table door is 'Where each node takes requests and sockets, as clients reach it.';
 
-comment on table fact is 'What happened, for ever; by number in the order of the commits.';
+comment on table fact is 'What happened, as long as it is kept; by number in the order of the commits.';
 
 comment on table feed_head is 'The number of the newest message of each person''s feed.';
 
@@ -453,6 +464,8 @@ comment on table orders is 'Every order as last committed; without a total until
 comment on table outbox is 'What a shard has told others and is not yet known to be handled.';
 
 comment on table restaurants is 'Where every restaurant is, and how its tenant wants it run.';
+
+comment on table retention is 'Which of the past is cleared away, by whoever claimed it last, and how far that has come.';
 
 comment on table service_claim is 'Work that a node does, until due_at at most; without a node it waits until then.';
 
@@ -517,6 +530,8 @@ CREATE INDEX order_note_by_tenant ON order_note USING btree (tenant_id, order_id
 CREATE INDEX orders_by_restaurant ON orders USING btree (restaurant_id, order_id);
 
 CREATE INDEX orders_by_user ON orders USING btree (user_id, order_id);
+
+CREATE UNIQUE INDEX restaurants_by_external_id ON restaurants USING btree (tenant_id, external_id) WHERE ended_at IS NULL;
 
 CREATE INDEX restaurants_by_tenant ON restaurants USING btree (tenant_id, restaurant_id);
 
@@ -998,4 +1013,35 @@ begin
         perform tell_leases_changed();
     end if;
 end $function$
+;
+
+CREATE OR REPLACE FUNCTION public.drop_old_facts(p_before timestamp with time zone, p_lock_ms integer)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+declare
+    oldest text;
+    highest bigint;
+begin
+    select one.relname into oldest
+    from pg_inherits as held
+    join pg_class as one on one.oid = held.inhrelid
+    where held.inhparent = 'fact'::regclass
+        and one.relname ~ '^fact_[0-9]{4}_[0-9]{2}$'
+        and to_date(substr(one.relname, 6), 'YYYY_MM') + interval '1 month'
+            <= p_before at time zone 'utc'
+    order by one.relname
+    limit 1;
+    if oldest is null then
+        return null;
+    end if;
+    execute format('select max(number) from %I', oldest) into highest;
+    update retention set floor = greatest(floor, highest) where what = 'facts';
+    -- The whole journal is locked for as long as a name takes to vanish. Who waits for that lock
+    -- keeps all who come after him waiting, so nobody waits for it long.
+    perform set_config('lock_timeout', p_lock_ms::text, true);
+    execute format('drop table %I', oldest);
+    return oldest;
+end
+$function$
 ;

@@ -7,6 +7,7 @@ on conflict (scope, key) do update set
     request_digest = excluded.request_digest,
     status = null,
     body = null,
+    headers = null,
     created_at = case
         when kept.created_at < clock_timestamp() - make_interval(secs => $4)
             then excluded.created_at
@@ -22,10 +23,10 @@ where kept.created_at < clock_timestamp() - make_interval(secs => $4)
 returning (extract(epoch from created_at) * 1000)::bigint as began_at, xmax = 0 as is_first
 
 -- name: find_answer
-select request_digest, status, body from idempotency where scope = $1 and key = $2
+select request_digest, status, body, headers from idempotency where scope = $1 and key = $2
 
 -- name: finish
-update idempotency set status = $4, body = $5
+update idempotency set status = $4, body = $5, headers = $6
 where scope = $1 and key = $2 and request_digest = $3 and status is null
 
 -- name: yield

@@ -30,7 +30,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
 @things.post("/v1/things", scope=Scope.ORDERS_WRITE, status=201)
 async def make_thing(call: Call[NewThing]) -> Reply[Thing]:
     """Make a thing."""
-    return Reply(value=Thing(thing_id=call.new_id("thg"), name=call.body.name))
+    thing_id = call.new_id("thg")
+    return Reply(
+        value=Thing(thing_id=thing_id, name=call.body.name),
+        etag=f'"{call.body.name}"',
+        headers={"Location": f"/v1/things/{thing_id}"},
+    )
 
 
 @things.get("/v1/things/{thing_id}")
@@ -48,7 +53,10 @@ async def test_a_key_sent_twice_makes_one_thing(database: str, redis_url: str) -
 
     assert (first[0], again[0], other[0]) == (201, 201, 422)
     assert first[1] == again[1]
+    assert first[2]["Location"] == f"/v1/things/{first[1]['thing_id']}"
+    assert [again[2][name] for name in ("Location", "ETag")] == [first[2]["Location"], '"soup"']
     assert again[2]["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first[2]
     assert other[1]["code"] == "key-reused"
 
 

@@ -9,7 +9,7 @@ from storage.idempotency import Answered, Claimed, Idempotency, Pending, Reused
 
 KEY = ("cus_1 place", "key-1", b"digest")
 OTHER = ("cus_1 place", "key-1", b"other digest")
-ANSWER = Answered(201, b'{"order_id": "ord_1"}')
+ANSWER = Answered(201, b'{"order_id": "ord_1"}', {"Location": "/v1/orders/ord_1", "ETag": '"one"'})
 
 
 @asynccontextmanager
@@ -53,6 +53,15 @@ async def test_an_answer_is_not_replaced_by_a_later_one(database: str) -> None:
 
     assert not is_kept
     assert again == ANSWER
+
+
+async def test_an_answer_without_headers_of_its_own_has_none(database: str) -> None:
+    async with keys(database) as idempotency:
+        await idempotency.claim(*KEY)
+        await idempotency.finish(*KEY, Answered(204, b""))
+        again = await idempotency.claim(*KEY)
+
+    assert again == Answered(204, b"", {})
 
 
 async def test_a_claim_given_up_is_free_at_once(database: str) -> None:
