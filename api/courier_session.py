@@ -12,8 +12,6 @@ What a socket has no room for stays in the feed and is shown once there is room 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import trio
-
 from api import access
 from api import acts as doing
 from api.acts import ActDesk, ActLedger
@@ -21,33 +19,28 @@ from api.attendance import Attendances
 from api.events import EventWriter
 from api.pings import PingGatherer
 from api.pool import Pool
-from api.ports import Edge, Following, Unavailable
+from api.ports import Edge
 from api.reactor import Socket
 from api.replies import Declined
 from api.roster import Roster
 from api.seen import Seen
-from dispatch.ids import CourierId, DeviceId, Instant, after, prefixed
+from api.session import AWAY, UNKNOWN, DeviceSession
+from dispatch.ids import CourierId, DeviceId, Instant, after
 from dispatch.step import Code
 from services.accounts.principal import Principal
 from storage.acts import Acts, Found, Home, Outcome
-from storage.database import DatabaseRefused, DatabaseUnreachable
-from storage.redis import RedisUnreachable
+from storage.cursors import Start
 from wire.frames import (
     Ack,
     Act,
-    Beat,
     CloseCode,
     CourierFrame,
     Done,
     Hello,
-    Notation,
     Pings,
     Problem,
-    ServerFrame,
-    Welcome,
 )
-from wire.session import COURIER_DIALECTS, Dialect, Ended, Session, Stage, find_notation
-from wire.websocket import Opcode, framed
+from wire.session import COURIER_DIALECTS, Stage
 
 ACTS_MAX = 256
 """Acts of one device that may wait to be carried out."""
@@ -56,17 +49,7 @@ GAP_S = 5.0
 RETRY_S = 0.1
 """Wait before what could not be done is tried again; each further wait is twice as long."""
 RETRY_S_MAX = 2.0
-ENTROPY_BYTES = 10
-
-_AWAY = (
-    Unavailable,
-    DatabaseUnreachable,
-    DatabaseRefused,
-    RedisUnreachable,
-    trio.TooSlowError,
-)
 _TOO_LATE = Outcome(Code.NOT_LEGAL_NOW, "acts that came after it have been carried out")
-_UNKNOWN = Problem(code=Code.UNAUTHENTICATED, detail="the token is not good: sign in again")
 _TOO_MANY_ACTS = Problem(
     code=Code.RATE_LIMITED, detail=f"at most {ACTS_MAX} acts may wait to be done"
 )
@@ -99,7 +82,7 @@ class Desk:
     pool: Pool
     roster: "Roster[CourierSession]"
     totals: Totals
-    find_start: Callable[[str, DeviceId, int | None], Awaitable[int]]
+    find_start: Callable[[str, DeviceId, int | None], Awaitable[Start]]
     """Returns after which message a device goes on, by what it says and what is stored."""
     seen: Seen
     set_alarm: Callable[["CourierSession", float], None]
@@ -108,20 +91,11 @@ class Desk:
     """Tells the other nodes that a device is here now."""
 
 
-class CourierSession:
+class CourierSession(DeviceSession[Desk, CourierFrame]):
     """A session of a courier's device."""
 
     __slots__ = (
-        "_desk",
-        "_following",
         "_gap_at",
-        "_has_room",
-        "_hello",
-        "_is_working",
-        "_notation",
-        "_session",
-        "_sign_in",
-        "_socket",
         "_tries",
         "_waiting",
         "counter",
@@ -129,38 +103,21 @@ class CourierSession:
         "device_id",
         "has_alarm",
         "home",
-        "id",
-        "spoke",
     )
 
     def __init__(self, desk: Desk, socket: Socket, *, is_welcome: bool = True) -> None:
         """Wait for a hello; who is not welcome is turned away at once."""
-        now = desk.edge.now()
-        self._desk = desk
-        self._socket = socket
-        self._notation = find_notation(socket.request.subprotocol) or Notation.MSGPACK
-        self._session: Session[CourierFrame] = Session(COURIER_DIALECTS[self._notation], now)
-        self._following: Following | None = None
-        self._hello: Hello | None = None
+        super().__init__(desk, socket, COURIER_DIALECTS)
         self._waiting: dict[int, Act] | None = None
         self._gap_at: Instant | None = None
-        self._sign_in = ""
         self._tries = 0
-        self._has_room = True
-        self._is_working = self.has_alarm = False
+        self.has_alarm = False
         self.courier_id = CourierId("")
         self.device_id = DeviceId("")
-        self.id = ""
         self.counter = 0
         self.home: Home | None = None
-        self.spoke = 0
         if not is_welcome:
             self.end(CloseCode.OVERLOADED)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self._session.stage is Stage.OVER
 
     def waiting_count(self) -> int:
         """Return how many acts wait to be carried out."""
@@ -171,60 +128,18 @@ class CourierSession:
         match self._session.received(payload, is_text, self._desk.edge.now()):
             case Pings() as frame:
                 self._ping(frame)
-            case Beat():
-                self._send(self._dialect.beat)
             case Ack(message_id=message_id):
                 self._acknowledge(message_id)
             case Act() as act:
                 self._note(act)
-            case Hello() as hello:
-                self._hello = hello
-                self._begin_work()
-            case Ended(code, problem):
-                self._close(code, problem)
-            case None:
-                pass
-
-    def drained(self) -> None:
-        """Show what had no room."""
-        self._has_room = True
-        if self._following is not None:
-            self._following.resume()
-
-    def closed(self, code: int) -> None:
-        """Let go of everything, however it came to it."""
-        del code
-        self._session.end(CloseCode.DONE)
-        self._let_go()
-
-    def look(self, now: Instant) -> None:
-        """See what the passing of time brings, and whether he has signed out meanwhile."""
-        if self._sign_in and self._desk.edge.accounts.is_ended(self._sign_in):
-            self.end(CloseCode.UNAUTHENTICATED, _UNKNOWN)
-            return
-        match self._session.look(now):
-            case Beat():
-                self._send(self._dialect.beat)
-            case Ended(code, problem):
-                self._close(code, problem)
-            case None:
-                pass
+            case said:
+                self._heed(said)
 
     def wake(self) -> None:
         """Go on with what was put off."""
         self.has_alarm = False
         if self._hello is not None or self._waiting:
             self._begin_work()
-
-    def end(self, code: CloseCode, parting: ServerFrame | None = None) -> None:
-        """End the session for a reason of ours."""
-        if not self.is_over:
-            self._session.end(code)
-            self._close(code, parting)
-
-    @property
-    def _dialect(self) -> Dialect[CourierFrame]:
-        return COURIER_DIALECTS[self._notation]
 
     def _ping(self, frame: Pings) -> None:
         """Send pings where he is on shift; elsewhere nobody wants them."""
@@ -248,20 +163,13 @@ class CourierSession:
         waiting.setdefault(act.counter, act)
         self._begin_work()
 
-    def _begin_work(self) -> None:
-        if self._is_working:
-            return
-        self._is_working = self._desk.pool.start(self._work)
-        if not self._is_working:
-            self.end(CloseCode.OVERLOADED)
-
     async def _work(self) -> None:
         """Do one piece of work, and see that the next one is done."""
         wait_s = 0.0
         try:
             wait_s = await self._next_piece()
             self._tries = 0
-        except _AWAY:
+        except AWAY:
             wait_s = min(RETRY_S * 2**self._tries, RETRY_S_MAX)
             self._tries = min(self._tries + 1, 8)
             self._desk.totals.retried += 1
@@ -303,7 +211,7 @@ class CourierSession:
         edge = self._desk.edge
         principal = await edge.accounts.find_principal(hello.token)
         if principal is None:
-            self._refuse(CloseCode.UNAUTHENTICATED, _UNKNOWN)
+            self._refuse(CloseCode.UNAUTHENTICATED, UNKNOWN)
             return
         try:
             courier_id = access.courier_of(principal)
@@ -319,38 +227,20 @@ class CourierSession:
         self._hello = None
         self._open(principal, start)
 
-    def _refuse(self, code: CloseCode, problem: Problem) -> None:
-        self._hello = None
-        self._desk.totals.refused += 1
-        self.end(code, problem)
-
-    def _open(self, principal: Principal, start: int) -> None:
-        desk, now = self._desk, self._desk.edge.now()
-        self.id = prefixed("ses", now, desk.edge.entropy(ENTROPY_BYTES))
-        self._sign_in = principal.session_id
-        self._session.admit(Instant(principal.expires_at), now)
-        welcome = Welcome(
-            session_id=self.id,
-            person=self.courier_id,
-            node=desk.edge.node,
-            last_message_id=start,
-            counter=self.counter,
-            server_at=now,
-        )
-        self._say(welcome)
-        desk.totals.welcomed += 1
+    def _open(self, principal: Principal, start: Start) -> None:
+        desk = self._desk
+        self._welcome(principal, self.courier_id, start, self.counter)
         desk.roster.admit(self)
         desk.announce(self)
         desk.attendances.arrive(self.courier_id, self.id)
-        self._following = desk.edge.feeds.follow(self.courier_id, start, self._show)
+        self._following = desk.edge.feeds.follow(self.courier_id, start.message_id, self._show)
 
     def _show(self, number: int, epoch: int, message: bytes) -> bool:
         """Show a message of the feed, if there is room."""
         if not self._has_room or self._socket.is_closed:
             return False
         self._desk.totals.shown += 1
-        written = self._desk.writer.write(self._notation, number, epoch, message)
-        self._has_room = self._send(written)
+        self._send(self._desk.writer.write(self._dialect.notation, number, epoch, message))
         return True
 
     async def _carry_out(self, act: Act) -> None:
@@ -383,25 +273,7 @@ class CourierSession:
         await desk.ledger.keep(doing.kept(self.courier_id, self.device_id, act, outcome))
         return outcome
 
-    def _say(self, frame: ServerFrame) -> None:
-        self._send(self._dialect.write(frame))
-
-    def _send(self, payload: bytes) -> bool:
-        """Send a frame; False when there is no room for another."""
-        self._session.said(self._desk.edge.now())
-        opcode = Opcode.TEXT if self._dialect.is_text else Opcode.BINARY
-        return self._socket.send(framed(payload, opcode))
-
-    def _close(self, code: CloseCode, parting: ServerFrame | None) -> None:
-        if parting is not None:
-            self._say(parting)
-        self._socket.close(code, code.name.lower())
-        self._let_go()
-
     def _let_go(self) -> None:
+        super()._let_go()
         self._desk.roster.leave(self)
-        self._desk.attendances.leave(self.id)
-        self._hello = self._waiting = None
-        if self._following is not None:
-            self._following.end()
-            self._following = None
+        self._waiting = None

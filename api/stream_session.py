@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-import trio
 from msgspec import DecodeError, msgpack
 
 from api import access
@@ -23,52 +22,37 @@ from api.attendance import Attendances
 from api.channels import position_channel, presence_channel
 from api.events import EventWriter, public
 from api.pool import Pool
-from api.ports import Edge, Following, Unavailable
+from api.ports import Edge
 from api.presence import PresenceBoard, Standing, acts_for_tenant, may_see_position
 from api.presence import may_see_presence as may_see
 from api.reactor import Socket
 from api.replies import Declined
 from api.seen import Seen
+from api.session import AWAY, UNKNOWN, DeviceSession
 from dispatch.delivery import WITH_COURIER
-from dispatch.ids import CourierId, DeviceId, Instant, OrderId, prefixed
+from dispatch.ids import CourierId, DeviceId, OrderId
 from dispatch.step import Code
 from services.accounts.principal import Principal
-from storage.cursors import find_start
-from storage.database import DatabaseRefused, DatabaseUnreachable
-from storage.redis import RedisUnreachable
+from storage.cursors import Start, find_start
 from wire.events import OrderMoved
 from wire.frames import (
     Ack,
-    Beat,
     CloseCode,
     Hello,
     Notation,
     Position,
     Presence,
     Problem,
-    ServerFrame,
     StreamFrame,
     Unwatch,
     Watch,
-    Welcome,
 )
-from wire.session import STREAM_DIALECTS, Dialect, Ended, Session, Stage, find_notation
-from wire.websocket import Opcode, framed
+from wire.session import STREAM_DIALECTS
 
 WATCHED_MAX = 64
 """Orders and couriers that one session watches, and orders of its own that it keeps in mind."""
 ASKED_MAX = 64
 """Wishes to watch that may wait to be looked at."""
-ENTROPY_BYTES = 10
-
-AWAY = (
-    Unavailable,
-    DatabaseUnreachable,
-    DatabaseRefused,
-    RedisUnreachable,
-    trio.TooSlowError,
-)
-_UNKNOWN = Problem(code=Code.UNAUTHENTICATED, detail="the token is not good: sign in again")
 _TOO_MANY = Problem(code=Code.RATE_LIMITED, detail=f"at most {WATCHED_MAX} can be watched at once")
 _NOBODY = DeviceId("")
 
@@ -104,107 +88,45 @@ class Desk:
     """Forgets a session; may be said again."""
 
 
-class StreamSession:
+class StreamSession(DeviceSession[Desk, StreamFrame]):
     """A session of somebody's device."""
 
     __slots__ = (
         "_asked",
-        "_desk",
         "_device_id",
-        "_following",
-        "_has_room",
-        "_hello",
-        "_is_working",
         "_latest",
-        "_notation",
         "_own",
         "_person",
-        "_session",
-        "_socket",
         "_watched",
-        "id",
         "principal",
-        "spoke",
     )
 
     def __init__(self, desk: Desk, socket: Socket) -> None:
         """Wait for a hello."""
-        self._desk = desk
-        self._socket = socket
-        self._notation = find_notation(socket.request.subprotocol) or Notation.MSGPACK
-        dialect = STREAM_DIALECTS[self._notation]
-        self._session: Session[StreamFrame] = Session(dialect, desk.edge.now())
-        self._hello: Hello | None = None
-        self._following: Following | None = None
+        super().__init__(desk, socket, STREAM_DIALECTS)
         self._asked: deque[Watch | Unwatch] | None = None
         self._own: dict[OrderId, Standing] | None = None
         self._watched: dict[str, Callable[[], None]] | None = None
         self._latest: dict[str, bytes] | None = None
-        self._has_room = True
-        self._is_working = False
-        self._person = self.id = ""
+        self._person = ""
         self._device_id = _NOBODY
         self.principal: Principal | None = None
-        self.spoke = 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self._session.stage is Stage.OVER
 
     def received(self, payload: bytes, is_text: bool) -> None:  # noqa: FBT001 - as the reactor says it.
         """Take a message of the device."""
         match self._session.received(payload, is_text, self._desk.edge.now()):
-            case Beat():
-                self._send(self._dialect.beat)
             case Ack(message_id=message_id):
                 self._acknowledge(message_id)
             case Watch() | Unwatch() as wish:
                 self._ask(wish)
-            case Hello() as hello:
-                self._hello = hello
-                self._begin_work()
-            case Ended(code, problem):
-                self._close(code, problem)
-            case None:
-                pass
+            case said:
+                self._heed(said)
 
     def drained(self) -> None:
         """Show what had no room: first the messages, then what is live."""
-        self._has_room = True
-        if self._following is not None:
-            self._following.resume()
+        super().drained()
         while self._latest and self._has_room:
             self._send(self._latest.pop(next(iter(self._latest))))
-
-    def closed(self, code: int) -> None:
-        """Let go of everything, however it came to it."""
-        del code
-        self._session.end(CloseCode.DONE)
-        self._let_go()
-
-    def look(self, now: Instant) -> None:
-        """See what the passing of time brings, and whether he has signed out meanwhile."""
-        if self.principal and self._desk.edge.accounts.is_ended(self.principal.session_id):
-            self.end(CloseCode.UNAUTHENTICATED, _UNKNOWN)
-            return
-        match self._session.look(now):
-            case Beat():
-                self._send(self._dialect.beat)
-            case Ended(code, problem):
-                self._close(code, problem)
-            case None:
-                pass
-
-    def end(self, code: CloseCode, parting: ServerFrame | None = None) -> None:
-        """End the session for a reason of ours."""
-        if not self.is_over:
-            self._session.end(code)
-            self._close(code, parting)
-
-    @property
-    def _dialect(self) -> Dialect[StreamFrame]:
-        return STREAM_DIALECTS[self._notation]
 
     def _acknowledge(self, message_id: int) -> None:
         """Note how far the device is; of a feed that is not his own nothing is kept."""
@@ -219,12 +141,6 @@ class StreamSession:
             return
         self._asked.append(wish)
         self._begin_work()
-
-    def _begin_work(self) -> None:
-        if not self._is_working:
-            self._is_working = self._desk.pool.start(self._work)
-            if not self._is_working:
-                self.end(CloseCode.OVERLOADED)
 
     async def _work(self) -> None:
         """Greet, then look at what he wishes to watch, one after the other."""
@@ -245,7 +161,7 @@ class StreamSession:
         self._hello = None
         principal = await edge.accounts.find_principal(hello.token)
         if principal is None:
-            self._refuse(CloseCode.UNAUTHENTICATED, _UNKNOWN)
+            self._refuse(CloseCode.UNAUTHENTICATED, UNKNOWN)
             return
         try:
             person = await access.feed_for(edge, principal, hello.feed)
@@ -265,35 +181,21 @@ class StreamSession:
             return
         self._open(principal, start, [access.standing_of(row) for row in rows])
 
-    def _refuse(self, code: CloseCode, problem: Problem) -> None:
-        self._desk.totals.refused += 1
-        self.end(code, problem)
-
-    def _open(self, principal: Principal, start: int, own: list[Standing]) -> None:
-        desk, now = self._desk, self._desk.edge.now()
-        self.id = prefixed("ses", now, desk.edge.entropy(ENTROPY_BYTES))
-        self._session.admit(Instant(principal.expires_at), now)
-        welcome = Welcome(
-            session_id=self.id,
-            person=self._person,
-            node=desk.edge.node,
-            last_message_id=start,
-            server_at=now,
-        )
-        self._say(welcome)
-        desk.totals.welcomed += 1
+    def _open(self, principal: Principal, start: Start, own: list[Standing]) -> None:
+        desk = self._desk
+        self._welcome(principal, self._person, start)
         if self._device_id:
             desk.attendances.arrive(self._person, self.id)
         for standing in own:
             self._learn(standing)
-        self._following = desk.edge.feeds.follow(self._person, start, self._show)
+        self._following = desk.edge.feeds.follow(self._person, start.message_id, self._show)
 
     def _show(self, number: int, epoch: int, message: bytes) -> bool:
         """Show a message of the feed, if there is room, and learn from it what else to show."""
         if not self._has_room or self._socket.is_closed:
             return False
         self._desk.totals.shown += 1
-        self._send(self._desk.writer.write(self._notation, number, epoch, message))
+        self._send(self._desk.writer.write(self._dialect.notation, number, epoch, message))
         if self._device_id:
             event = public(message, self._desk.edge.map)
             if isinstance(event, OrderMoved):
@@ -392,7 +294,7 @@ class StreamSession:
 
     def _hear_position(self, channel: str, told: bytes) -> None:
         self._desk.totals.positions += 1
-        if self._notation is Notation.MSGPACK:
+        if self._dialect.notation is Notation.MSGPACK:
             self._show_latest(channel, told)
             return
         with suppress(DecodeError, UnicodeDecodeError):
@@ -412,28 +314,10 @@ class StreamSession:
         self._desk.totals.overtaken += channel in self._latest
         self._latest[channel] = written
 
-    def _say(self, frame: ServerFrame) -> None:
-        self._send(self._dialect.write(frame))
-
-    def _send(self, payload: bytes) -> None:
-        """Send a frame, and note whether there is room for another."""
-        self._session.said(self._desk.edge.now())
-        opcode = Opcode.TEXT if self._dialect.is_text else Opcode.BINARY
-        self._has_room = self._socket.send(framed(payload, opcode))
-
-    def _close(self, code: CloseCode, parting: ServerFrame | None) -> None:
-        if parting is not None:
-            self._say(parting)
-        self._socket.close(code, code.name.lower())
-        self._let_go()
-
     def _let_go(self) -> None:
+        super()._let_go()
         self._desk.leave(self)
-        self._desk.attendances.leave(self.id)
-        self._hello = self._asked = self._own = self._latest = None
+        self._asked = self._own = self._latest = None
         watched, self._watched = self._watched or {}, None
         for silence in watched.values():
             silence()
-        if self._following is not None:
-            self._following.end()
-            self._following = None

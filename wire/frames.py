@@ -160,7 +160,11 @@ class Deliver(Action, frozen=True, kw_only=True, tag="deliver"):
 
 
 class Abort(Action, frozen=True, kw_only=True, tag="abort"):
-    """It cannot be delivered: he brings it back, or it is discarded."""
+    """It cannot be handed over, though he is at the door and has waited as long as is asked.
+
+    The order's `undeliverable_action` then says what he does: he leaves it there, throws it away,
+    or brings it back. With `returns` false it is spoiled, and thrown away wherever he is.
+    """
 
     order_id: Annotated[OrderId, NAME]
     reason: Sentence
@@ -219,7 +223,11 @@ type StreamFrame = Hello | Watch | Unwatch | Ack | Beat
 
 
 class Welcome(Frame, frozen=True, kw_only=True, tag="welcome"):
-    """You are known. Messages follow from `last_message_id` on, acts up to `counter` are done."""
+    """You are known. Messages follow from `last_message_id` on, acts up to `counter` are done.
+
+    When it `is_anew`, messages between the last that the device has seen and these are gone, for it
+    was away too long: it forgets what it shows and reads it afresh over HTTP.
+    """
 
     session_id: str
     person: str
@@ -229,6 +237,7 @@ class Welcome(Frame, frozen=True, kw_only=True, tag="welcome"):
     server_at: Instant
     beat_s: float = BEAT_S
     offline_s: float = OFFLINE_S
+    is_anew: bool = False
 
 
 class Message(Frame, frozen=True, kw_only=True, tag="message"):

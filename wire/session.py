@@ -73,10 +73,11 @@ class Ended(Struct, frozen=True):
 class Dialect[F]:
     """How frames of one socket are read and written in one notation; shared by its sessions."""
 
-    __slots__ = ("_decode", "_encode", "beat", "is_text")
+    __slots__ = ("_decode", "_encode", "beat", "is_text", "notation")
 
     def __init__(self, notation: Notation, frames: object) -> None:
         """Read `frames`, a union of frames, and write whatever a server says."""
+        self.notation: Final = notation
         self.is_text: Final = notation is Notation.JSON
         format_ = msgspec.json if self.is_text else msgspec.msgpack
         self._decode = format_.Decoder(frames).decode
