@@ -11,6 +11,7 @@
 
 from contextlib import suppress
 from types import TracebackType
+from typing import cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, ASGISendEvent
@@ -40,7 +41,7 @@ class BoundedBody(TrioBody):
             self._must_raise = self._must_raise or RequestEntityTooLarge()
             self.set_complete()
         elif self._must_raise is None:
-            await super().put(part)
+            self._queue.put_nowait(part)  # It has room for a whole body.
 
     @property
     def is_whole(self) -> bool:
@@ -78,8 +79,10 @@ class Exchange(TrioASGIHTTPConnection):
                 self._is_said = True
             await send(event)
 
+        next_event = _prompt(receive)
+
         async def hear() -> ASGIReceiveEvent:
-            event = await receive()
+            event = await next_event()
             if event["type"] == "http.disconnect" and self._is_said:
                 await trio.sleep_forever()  # Until the last word is said, which ends this as well.
             return event
@@ -93,6 +96,22 @@ class Exchange(TrioASGIHTTPConnection):
     async def _take_rest(self) -> None:
         if isinstance(self._request, BoundedRequest):
             await self._request.take_rest()
+
+
+def _prompt(receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+    """Return what receives without a turn of the loop for each event that is there already."""
+    channel = getattr(receive, "__self__", None)
+    if not isinstance(channel, trio.MemoryReceiveChannel):
+        return receive
+    events = cast("trio.MemoryReceiveChannel[ASGIReceiveEvent]", channel)
+
+    async def prompt() -> ASGIReceiveEvent:
+        try:
+            return events.receive_nowait()
+        except trio.WouldBlock:
+            return await events.receive()
+
+    return prompt
 
 
 class NoSocket:

@@ -124,7 +124,10 @@ class Poll:
     async def run(self) -> None:
         """Call whoever is ready, until cancelled."""
         while True:
-            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            if self._ready:  # Of those the epoll may not tell again.
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
             self.turn()
 
     def close(self) -> None:

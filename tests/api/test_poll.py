@@ -122,3 +122,38 @@ async def test_who_is_not_watched_any_more_is_not_called() -> None:
 
         assert calls == []
         assert bell.calls == ["hello", "later"]
+
+
+class Once:
+    """Is told only once of what lies unread on its socket."""
+
+    def __init__(self, poll: Poll) -> None:
+        self.near, self.far = socket.socketpair()
+        self.looked = trio.Event()
+        poll.watch(self.near, self, select.EPOLLIN | select.EPOLLET)
+        self.far.send(b"x")
+
+    def ready(self, events: int) -> None:
+        assert events & select.EPOLLIN
+        self.looked.set()
+
+    def hang_up(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+async def test_who_had_no_turn_is_called_though_nothing_more_happens() -> None:
+    poll = Poll(turn_s=0.0)
+    told = [Once(poll) for _ in range(5)]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(poll.run)
+        with trio.fail_after(5):
+            for one in told:
+                await one.looked.wait()
+        nursery.cancel_scope.cancel()
+
+    for one in told:
+        poll.unwatch(one.near)
+        one.hang_up()
+    poll.close()
