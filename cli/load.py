@@ -13,6 +13,7 @@ from cli.equipment import fresh
 from cli.faults import refuse, told_plainly
 from geo.point import LatLng
 from node.atlas import Settings
+from node.garbage import set_survivors_aside
 from simulations.load.api import Api, ApiFailed, dialled
 from simulations.load.histogram import Latency
 from simulations.load.run import POLICY, SPEED_MPS, Plan, Report, Tell, run
@@ -69,6 +70,7 @@ def load(  # noqa: PLR0913, PLR0917 - one for each thing that a load can vary.
         seed=seed,
     )
     tell = _keep_quiet if as_json else _tell
+    set_survivors_aside()  # What robots wait for while theirs is collected counts as the node's.
     if (address is None) != (key is None):
         refuse("--address and --key belong together: the load makes people by that key")
     try:

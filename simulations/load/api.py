@@ -16,6 +16,7 @@ import trio
 from msgspec import Struct
 
 from simulations.load.tally import Tally
+from simulations.load.transport import Transport
 
 TRIES_S = 20.0
 """Time in which a request is tried again."""
@@ -24,7 +25,7 @@ PAUSE_S = (0.1, 0.5)
 AGAIN = frozenset({429, 502, 503})
 PENDING = "key-pending"
 OK, BAD = 200, 300
-CONNECTIONS = httpx.Limits(max_connections=256, max_keepalive_connections=256)
+PLAIN = {"Accept-Encoding": "identity"}
 
 
 class ApiFailed(Exception):
@@ -178,5 +179,5 @@ async def dialled(
     addresses: Sequence[str], tally: Tally | None = None, chance: Random | None = None
 ) -> AsyncGenerator[Api]:
     """Yield a client of these doors for as long as the block lasts."""
-    async with httpx.AsyncClient(limits=CONNECTIONS) as client:
+    async with httpx.AsyncClient(transport=Transport(), headers=PLAIN) as client:
         yield Api(client, Doors(addresses), tally or Tally(), chance or Random())

@@ -229,7 +229,8 @@ class _Run:
                 due_at = after(due_at, chance.expovariate(self._plan.rate_s))
                 if due_at >= ends_at:
                     break
-                await trio.sleep(max(0.0, (due_at - wall()) / 1_000))
+                if due_at > (now := wall()):  # Of what is overdue, none waits for another's turn.
+                    await trio.sleep((due_at - now) / 1_000)
                 if self._open >= OPEN_MAX:
                     self._tally.fail("too many orders unanswered")
                     continue
