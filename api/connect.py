@@ -2,7 +2,8 @@
 
 A courier is served best by the node that has the shard he works in, because his pings and acts are
 then taken without a detour; every other node serves him as well. The list is an advice for a
-moment, since nodes come and go: who is cut off asks again.
+moment, since nodes come and go: who is cut off asks again. Who came by TLS, through a proxy that is
+trusted, is sent on by TLS.
 """
 
 from typing import Annotated
@@ -62,14 +63,15 @@ async def show_doors(call: Call[None, Where]) -> Reply[Connection]:
     if not doors:
         raise Declined(Code.UNAVAILABLE, "no node has its door open yet", retry_s=RETRY_S)
     market_id = ground.market_id if ground else None
-    return Reply(value=Connection(market_id=market_id, doors=tuple(map(_view, doors))))
+    views = [_view(door, "s" if call.is_secure else "") for door in doors]
+    return Reply(value=Connection(market_id=market_id, doors=tuple(views)))
 
 
-def _view(door: Door) -> DoorView:
+def _view(door: Door, tls: str) -> DoorView:
     at = door.address
     return DoorView(
         node=door.node,
-        http=f"http://{at}",
-        courier=f"ws://{at}/v1/courier",
-        stream=f"ws://{at}/v1/stream",
+        http=f"http{tls}://{at}",
+        courier=f"ws{tls}://{at}/v1/courier",
+        stream=f"ws{tls}://{at}/v1/stream",
     )

@@ -8,32 +8,35 @@ nothing costs a few hundred bytes until its time is over.
 What a client can do to the HTTP server by not writing or not reading is bounded here: so many
 connections, so long for a head, so long for each part of an answer to be taken. The door ends in
 order: it takes nobody in, has the sockets say goodbye, lets requests finish for a while, and closes
-what is left. TLS is for a proxy in front of it.
+what is left. TLS is for a proxy in front of it, which is believed what it says of its clients once
+it is trusted (`api.proxies`).
 """
 
 import logging
 import select
 import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.protocol import ProtocolWrapper
 from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    Scope,
+)
 from msgspec import Struct
 
+from api.connection import READ_BYTES, Connection, Vacancies
+from api.peers import Peers
 from api.poll import Deadlines, accept
+from api.proxies import NOBODY, Proxies, passed
 from api.reactor import SWEEP_S, Reactor
 from wire.frames import CloseCode
-
-PIECE_BYTES = 64 * 1024
-"""How much of an answer is given its own time to be taken."""
 
 _NO_ROOM = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
@@ -73,6 +76,7 @@ async def serve_door(
     *,
     leave: trio.Event | None = None,
     farewell: Callable[[], Awaitable[None]] | None = None,
+    proxies: Proxies = NOBODY,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve sockets and HTTP, and run the reactor, until `leave` is set or this is cancelled.
@@ -82,14 +86,16 @@ async def serve_door(
     """
     config = _config(limits)
     context = WorkerContext(None)
-    wrapped = ASGIWrapper(app)
+    wrapped = ASGIWrapper(_BehindProxies(app, proxies))
     lifespan = Lifespan(wrapped, config, {})
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reactor.run)
         await nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as requests:
-            door = _Door(reactor, limits, _Http(wrapped, config, context, requests, limits))
+            peers = Peers(limits.peer_connections_max, proxies)
+            http = _Http(wrapped, config, context, requests, limits, peers)
+            door = _Door(reactor, limits, http)
             try:
                 async with trio.open_nursery() as entrance:
                     for listener in listeners:
@@ -116,10 +122,6 @@ def _config(limits: DoorLimits) -> Config:
     config.errorlog = _log
     config.include_server_header = False
     config.h11_max_incomplete_size = limits.head_bytes_max
-    # The server counts a connection as idle until it has the whole head of a request. It must not
-    # time single reads: who listens to an event stream says nothing for hours.
-    config.keep_alive_timeout = limits.idle_s
-    config.read_timeout = None
     return config
 
 
@@ -145,6 +147,7 @@ class _Door:
         events = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
         self.reactor.poll.watch(sock, newcomer, events)
         self.undecided.begin(newcomer, trio.current_time())
+        newcomer.ready(0)  # What is there already need not wait behind all who say something now.
 
     def route(self, first: bytes) -> Callable[[socket.socket], None] | None:
         """Return who takes a connection that begins like this; None while that is not clear."""
@@ -156,10 +159,11 @@ class _Door:
         return self.http.refuse if first.startswith(_HTTP_2) else self.http.adopt
 
     def shut(self) -> None:
-        """Close the connections that have not said what they want."""
+        """Close the connections that have not said what they want, or want nothing now."""
         for watched in self.reactor.poll.everyone():
             if isinstance(watched, _Newcomer):
                 watched.hang_up()
+        self.http.shut()
 
     async def sweep(self) -> None:
         """Close those that take too long to say it."""
@@ -203,6 +207,24 @@ class _Newcomer:
         self._door.reactor.poll.unwatch(self._sock)
 
 
+class _BehindProxies:
+    """An application whose requests come from who asks, and not from the proxy in between."""
+
+    def __init__(self, app: ASGIFramework, proxies: Proxies) -> None:
+        self._app = app
+        self._proxies = proxies
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Serve a request."""
+        if scope["type"] == "http" and scope["client"] is not None and self._proxies.networks:
+            address, port = scope["client"][:2]
+            client = self._proxies.client(address, scope["scheme"], passed(scope["headers"]))
+            scope["client"], scope["scheme"] = (client.address, port), client.scheme
+        await self._app(scope, receive, send)
+
+
 class _Http:
     """The HTTP server, a task for each connection."""
 
@@ -213,13 +235,19 @@ class _Http:
         context: WorkerContext,
         nursery: trio.Nursery,
         limits: DoorLimits,
+        peers: Peers,
     ) -> None:
         self._app = app
         self._config = config
         self._context = context
         self._nursery = nursery
         self._limits = limits
-        self._peers: Counter[str] = Counter()
+        self._peers = peers
+        self._vacancies = Vacancies(limits.idle_s)
+
+    def shut(self) -> None:
+        """Close the connections that no request is on."""
+        self._vacancies.close()
 
     def adopt(self, sock: socket.socket) -> None:
         """Serve a connection, if there is room for it."""
@@ -228,9 +256,9 @@ class _Http:
         except OSError:
             sock.close()
             return
-        has_room = self._peers.total() < self._limits.connections_max
-        if has_room and self._peers[peer] < self._limits.peer_connections_max:
-            self._peers[peer] += 1
+        has_room = self._peers.count < self._limits.connections_max
+        if has_room and self._peers.has_room(peer):
+            self._peers.arrive(peer)
             self._nursery.start_soon(self._serve, sock, peer)
         else:
             self.refuse(sock)
@@ -239,74 +267,16 @@ class _Http:
         """Tell somebody to come later, and close the connection."""
         # What lies unread as a connection is closed resets it, and takes the answer along.
         with suppress(OSError):
-            sock.recv(PIECE_BYTES)
+            sock.recv(READ_BYTES)
             sock.send(_NO_ROOM)
         sock.close()
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        served = Connection(
+            self._app, self._config, self._context, sock, self._limits.send_s, self._vacancies
+        )
         try:
-            await _Http1(
-                self._app,
-                self._config,
-                self._context,
-                ConnectionState({}),
-                _Impatient(stream, self._limits.send_s),  # pyright: ignore[reportArgumentType]
-            )
+            await served
         finally:
-            stream.socket.close()
-            self._peers[peer] -= 1
-            if not self._peers[peer]:
-                del self._peers[peer]
-
-
-class _Http1(TCPServer):
-    """The HTTP server of one connection, which stays with HTTP/1.1 whatever it is asked for.
-
-    Hypercorn would follow `Upgrade: h2c` to HTTP/2, which nobody needs without TLS and of which
-    nothing is bounded here. Without that check the request is answered as any other is. It would
-    also keep the place of a client that has hung up until the time for idle ones is over.
-    """
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        await self.idle_task.stop()
-
-    @property
-    def protocol(self) -> ProtocolWrapper:
-        """Return what reads the connection."""
-        return self._protocol
-
-    @protocol.setter
-    def protocol(  # pyright: ignore[reportIncompatibleVariableOverride] - a value there.
-        self, protocol: ProtocolWrapper
-    ) -> None:
-        setattr(protocol.protocol, "_check_protocol", _stay)  # noqa: B010 - it is not ours.
-        self._protocol = protocol
-
-
-async def _stay(request: object) -> None:
-    """Follow no request to another protocol."""
-    del request
-
-
-class _Impatient:
-    """A stream whose other end must take what it is sent; fits what the HTTP server expects."""
-
-    def __init__(self, stream: trio.SocketStream, send_s: float) -> None:
-        self._stream = stream
-        self._send_s = send_s
-        self.socket = stream.socket
-        self.receive_some = stream.receive_some
-        self.send_eof = stream.send_eof
-        self.aclose = stream.aclose
-
-    async def send_all(self, answer: bytes) -> None:
-        """Send all of it; raises BrokenResourceError when a part of it is not taken in time."""
-        pieces = memoryview(answer)
-        for start in range(0, len(answer), PIECE_BYTES):
-            with trio.move_on_after(self._send_s) as patience:
-                await self._stream.send_all(pieces[start : start + PIECE_BYTES])
-            if patience.cancelled_caught:
-                await trio.aclose_forcefully(self._stream)
-                raise trio.BrokenResourceError("the client does not read its answer")
+            served.close()
+            self._peers.leave(peer)

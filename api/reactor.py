@@ -13,7 +13,7 @@ nobody else notices. An idle socket has no task, no timer and no buffer.
 
 import select
 import socket
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -22,7 +22,9 @@ from typing import Protocol
 import trio
 from msgspec import Struct
 
+from api.peers import Peers
 from api.poll import Deadlines, Poll
+from api.proxies import NOBODY, Passed, Proxies
 from wire.frames import FRAME_BYTES_MAX, CloseCode, Notation
 from wire.websocket import (
     HEAD_BYTES_MAX,
@@ -436,10 +438,10 @@ class Reactor:
         limits: ReactorLimits = LIMITS,
         *,
         subprotocols: Sequence[str] = tuple(Notation),
+        proxies: Proxies = NOBODY,
     ) -> None:
         self._ushers = ushers
-        self._peers: Counter[str] = Counter()
-        self._count = 0
+        self._peers = Peers(limits.peer_sockets_max, proxies)
         self._is_leaving = False
         self._briefs: dict[tuple[str, str | None], Handshake] = {}
         self._vacated = trio.Event()
@@ -480,8 +482,7 @@ class Reactor:
         if (refusal := self._refusal(peer)) is not None:
             self._turn_away(sock, refusal)
             return
-        self._peers[peer] += 1
-        self._count += 1
+        self._peers.arrive(peer)
         arrival = _Arrival(self, sock, peer)
         self.poll.watch(sock, arrival, select.EPOLLIN)
         self.arriving.begin(arrival, trio.current_time())
@@ -497,7 +498,7 @@ class Reactor:
             if number % SLICE == SLICE - 1:
                 await trio.lowlevel.checkpoint()
         with trio.move_on_after(self.limits.close_s + 2 * SWEEP_S):
-            while self._count:
+            while self._peers.count:
                 self._vacated = trio.Event()
                 await self._vacated.wait()
 
@@ -505,7 +506,7 @@ class Reactor:
         """Return how it is doing."""
         totals, poll = self.totals, self.poll
         return ReactorStatistics(
-            sockets=self._count - len(self.arriving),
+            sockets=self._peers.count - len(self.arriving),
             arriving=len(self.arriving),
             turns=poll.turns,
             busy_s=poll.busy_s,
@@ -522,6 +523,14 @@ class Reactor:
             self.refuse(sock, _NOWHERE)
             arrival.hang_up()
             return
+        asked = upgrade.handshake
+        passed = Passed(forwarded=asked.forwarded, forwarded_for=asked.forwarded_for)
+        client = self._peers.moved(arrival.peer, passed)
+        if client is None:
+            self.refuse(sock, _CROWDED)
+            arrival.hang_up()
+            return
+        arrival.peer = client
         try:
             sock.send(upgrade.answer)
         except OSError:
@@ -547,16 +556,13 @@ class Reactor:
             return
         self.poll.unwatch(sock)
         sock.close()
-        self._count -= 1
-        self._peers[watched.peer] -= 1
-        if not self._peers[watched.peer]:
-            del self._peers[watched.peer]
+        self._peers.leave(watched.peer)
         if isinstance(watched, Socket):
             self.stalled.end(watched)
             self.leaving.end(watched)
         else:
             self.arriving.end(watched)
-        if not self._count:
+        if not self._peers.count:
             self._vacated.set()
 
     def _brief(self, handshake: Handshake) -> Handshake:
@@ -575,9 +581,9 @@ class Reactor:
     def _refusal(self, peer: str) -> Refusal | None:
         if self._is_leaving:
             return _LEAVING
-        if self._count >= self.limits.sockets_max:
+        if self._peers.count >= self.limits.sockets_max:
             return _FULL
-        if self._peers[peer] >= self.limits.peer_sockets_max:
+        if not self._peers.has_room(peer):
             return _CROWDED
         return None
 

@@ -306,4 +306,4 @@ def _source(uri: str) -> str:
 
 
 def _is_secure() -> bool:
-    return "https" in {request.scheme, request.headers.get("X-Forwarded-Proto", "")}
+    return request.scheme == "https"

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from api.proxies import Proxies, ProxiesInvalid, proxies
+
 _ADDRESS = r"\[[0-9a-fA-F:.]+\]|[\w.-]+"
 _HOST = rf"({_ADDRESS})(:\d{{1,5}})?"
 _POSTGRES = rf"^postgres(ql)?://([^@/\s]*@)?{_HOST}(,{_HOST})*/[^/?\s]+(\?\S*)?$"
@@ -37,12 +39,25 @@ MUST_BE: Mapping[str, str] = {
     "LINK_PORT": "a port, or 0 for any that is free",
     "HTTP_HOST": "a host name or address of this machine on which clients are served",
     "HTTP_PORT": "a port, or 0 for any that is free; further workers take the ports after it",
-    "PUBLIC_HOST": "the host name or address by which clients reach this machine",
+    "PUBLIC_HOST": (
+        "the host name or address by which clients reach this machine, and, behind a proxy, the"
+        " port: food.example.org:443"
+    ),
+    "TRUSTED_PROXIES": (
+        "the addresses or networks of your proxies, separated by commas, like"
+        " 10.1.2.3,192.168.0.0/24,2001:db8::/32, and never that of everybody"
+    ),
+    "SHOW_PULSE": "1 or 0: whether the page at / shows all tenants' numbers together to everybody",
     "WORKERS": "a number of processes from 1 to 64",
     "AUDIT_EVERY": "a number of rounds from 1 to 1,000,000, or 0 for no audits",
+    "FEED_KEPT_DAYS": "a number of days from 14 to 36,500, or 0 to keep messages for ever",
+    "FACTS_KEPT_DAYS": "a number of days from 14 to 36,500, or 0 to keep facts for ever",
     "VAR_DIR": "a folder",
 }
 """How each setting is told to whoever got it wrong."""
+
+KEPT_DAYS_MIN = 14
+"""What is younger may belong to an order that is under way."""
 
 type Postgres = Annotated[str, Meta(pattern=_POSTGRES)]
 type Redis = Annotated[str, Meta(pattern=_REDIS)]
@@ -51,7 +66,9 @@ type Secret = Annotated[str, Meta(min_length=16, max_length=1024)]
 type Port = Annotated[int, Meta(ge=0, le=65_535)]
 type Workers = Annotated[int, Meta(ge=1, le=64)]
 type AuditEvery = Annotated[int, Meta(ge=0, le=1_000_000)]
+type Days = Annotated[int, Meta(ge=0, le=36_500)]
 type Host = Annotated[str, Meta(pattern=rf"^({_ADDRESS})$")]
+type PublicHost = Annotated[str, Meta(pattern=rf"^{_HOST}$")]
 
 
 class ConfigInvalid(Exception):
@@ -64,7 +81,11 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     `replica_url` is for reads that may be a moment late. `link_host` and `link_port` are where the
     other nodes reach this one, `http_host` and `http_port` where clients do, who know the machine
     as `public_host` if that is another name. Without `cluster_secret` a node is alone on its
-    machine. One round in `audit_every` is audited in a process of its own, none if that is 0.
+    machine. Only `trusted_proxies` are believed who it is that asks through them. With `show_pulse`
+    the page at `/` has numbers, which are those of all tenants together. One round in `audit_every`
+    is audited in a process of its own, none if that is 0.
+    Messages of feeds and facts of the journal are kept for so many days, for ever if that is 0, and
+    in any case for longer than an order lives.
     """
 
     database_url: Postgres | None = None
@@ -77,15 +98,28 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     link_port: Port = 0
     http_host: Host = "127.0.0.1"
     http_port: Port = 0
-    public_host: Host | None = None
+    public_host: PublicHost | None = None
+    trusted_proxies: str = ""
+    show_pulse: bool = False
     workers: Workers = 1
     audit_every: AuditEvery = 0
+    feed_kept_days: Days = 90
+    facts_kept_days: Days = 0
     var_dir: str = "var"
 
     @property
     def is_embedded(self) -> bool:
         """Whether the node runs Postgres and Valkey itself."""
         return self.database_url is None
+
+    def proxies(self) -> Proxies:
+        """Return the proxies that are believed; raises ProxiesInvalid."""
+        return proxies(self.trusted_proxies)
+
+    def door(self, port: int) -> str:
+        """Return where clients reach the node that takes them in at this port of the machine."""
+        host = self.public_host or self.http_host
+        return host if re.search(r":\d{1,5}$", host) else f"{host}:{port}"
 
     def shown(self) -> dict[str, str]:
         """Return the settings for people to read, without what is secret."""
@@ -113,6 +147,15 @@ def config(environ: Mapping[str, str]) -> Config:
         raise ConfigInvalid(
             f"{given_one} is set and {missing} is not: set both, or neither to have servers started"
         )
+    for name in ("FEED_KEPT_DAYS", "FACTS_KEPT_DAYS"):
+        if 0 < getattr(decoded, name.lower()) < KEPT_DAYS_MIN:
+            raise ConfigInvalid(f"{name} must be {MUST_BE[name]}")
+    try:
+        decoded.proxies()
+    except ProxiesInvalid:
+        raise ConfigInvalid(
+            f"TRUSTED_PROXIES must be {MUST_BE['TRUSTED_PROXIES']}"
+        ) from None  # What was written is not repeated, as with any other setting.
     if decoded.replica_url is not None and decoded.is_embedded:
         raise ConfigInvalid("REPLICA_URL is set and DATABASE_URL is not: a replica needs a primary")
     return decoded

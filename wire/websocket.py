@@ -109,6 +109,9 @@ class Handshake(Struct, frozen=True, kw_only=True, gc=False):
     origin: str = ""
     authorization: str = ""
     user_agent: str = ""
+    forwarded: str = ""
+    """What the header of that name says of the way the request came, and the next one too."""
+    forwarded_for: str = ""
 
 
 class Upgrade(Struct, frozen=True, kw_only=True):
@@ -223,6 +226,8 @@ def _upgrade(
         origin=headers.get("origin", ""),
         authorization=headers.get("authorization", ""),
         user_agent=headers.get("user-agent", ""),
+        forwarded=headers.get("forwarded", ""),
+        forwarded_for=headers.get("x-forwarded-for", ""),
     )
     answer = _acceptance(headers["sec-websocket-key"], chosen)
     return Upgrade(handshake=handshake, answer=answer, end=end)

@@ -56,3 +56,14 @@ async def test_half_a_place_is_no_place_and_no_door_is_told_so(
 
     assert [one[0] for one in (half, off, none)] == [422, 422, 503]
     assert none[1]["retryable"] is True
+
+
+async def test_who_comes_by_tls_is_sent_on_by_tls(database: str, redis_url: str) -> None:
+    async with on_stage(database, redis_url, [connect]) as stage:
+        secure = await stage.asked("GET", "/v1/connect", scheme="https")
+        plain = await stage.asked("GET", "/v1/connect", {"X-Forwarded-Proto": "https"})
+
+    (door,) = secure[1]["doors"]
+    assert (door["http"], door["stream"]) == ("https://127.0.0.1:1", "wss://127.0.0.1:1/v1/stream")
+    assert door["courier"].startswith("wss://")
+    assert plain[1]["doors"][0]["http"] == "http://127.0.0.1:1"

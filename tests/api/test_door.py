@@ -1,5 +1,6 @@
 """One port for sockets and HTTP, and what strangers can do to it."""
 
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,7 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from api.door import DoorLimits, serve_door
+from api.proxies import NOBODY, Proxies, proxies
 from api.reactor import Reactor, ReactorLimits, Socket
 from tests.api.phone import House, Listener, Phone
 from tests.wire.client import BINARY, PING, PONG, masked, request
@@ -24,6 +26,7 @@ class App:
 
     def __init__(self) -> None:
         self.lives: list[str] = []
+        self.clients: list[tuple[str, str]] = []
         self.asked = trio.Event()
         self.release = trio.Event()
         self.finished = 0
@@ -36,6 +39,8 @@ class App:
             await self._live(receive, send)
             return
         assert scope["type"] == "http"
+        assert scope["client"] is not None
+        self.clients.append((scope["client"][0], scope["scheme"]))
         self.asked.set()
         if scope["path"] == "/slow":
             await self.release.wait()
@@ -72,7 +77,9 @@ class Building(House):
 
 @asynccontextmanager
 async def built(
-    limits: DoorLimits | None = None, farewell: Farewell | None = None
+    limits: DoorLimits | None = None,
+    farewell: Farewell | None = None,
+    proxies: Proxies = NOBODY,
 ) -> AsyncGenerator[Building]:
     """Serve a door."""
     guests: list[Listener] = []
@@ -82,7 +89,7 @@ async def built(
         return guests[-1]
 
     ushers = {"/v1/courier": usher, "/v1/stream": usher}
-    reactor, app = Reactor(ushers, ReactorLimits()), App()
+    reactor, app = Reactor(ushers, ReactorLimits(), proxies=proxies), App()
     leave, left = trio.Event(), trio.Event()
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     house = House(reactor, listeners[0].socket.getsockname()[1], guests)
@@ -95,6 +102,7 @@ async def built(
             limits or DoorLimits(),
             leave=leave,
             farewell=farewell,
+            proxies=proxies,
             task_status=task_status,
         )
         left.set()
@@ -263,6 +271,30 @@ async def test_one_address_has_only_so_many_connections() -> None:
         assert not was_served
 
 
+async def test_a_request_is_its_clients_when_the_proxy_is_trusted() -> None:
+    passed = HELLO.replace(
+        b"\r\n\r\n",
+        b"\r\nX-Forwarded-For: 1.1.1.1, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n",
+    )
+    async with built(proxies=proxies("127.0.0.1")) as trusting, trusting.phone() as phone:
+        await answered(phone, passed)
+    async with built() as wary, wary.phone() as phone:
+        await answered(phone, passed)
+
+    assert trusting.app.clients == [("203.0.113.9", "https")]
+    assert wary.app.clients == [("127.0.0.1", "http")]
+
+
+async def test_a_trusted_proxy_has_more_connections_than_anybody_else() -> None:
+    limits = DoorLimits(peer_connections_max=1)
+    trusted = proxies("127.0.0.0/8")
+    async with built(limits, proxies=trusted) as building, building.phone() as first:
+        await answered(first, HELLO)
+        was_served = await served(building)
+
+    assert was_served
+
+
 async def test_the_door_ends_in_order() -> None:
     async with (
         built() as building,
@@ -318,3 +350,18 @@ async def test_the_farewell_is_the_callers() -> None:
 
         assert await courier.close_code() == CloseCode.MOVED
         assert said == [1]
+
+
+async def test_who_speaks_at_once_does_not_wait_behind_the_sockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with built() as building:
+        monkeypatch.setattr(building.reactor.poll, "turn", lambda: None)  # All others are before.
+        with socket.create_connection(("127.0.0.1", building.port)) as customer:
+            customer.sendall(HELLO)  # Before the door has had a turn to take the connection.
+
+            with trio.fail_after(5):
+                await trio.lowlevel.wait_readable(customer)
+            answer = customer.recv(65_536)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from api.poll import accept
+from api.proxies import proxies
 from api.reactor import Reactor, ReactorLimits, Socket
 from tests.api.phone import House, Listener, Phone, housed
 from tests.wire.client import BINARY, CLOSE, PING, PONG, TEXT, closed_with, masked, request
@@ -278,6 +279,36 @@ async def test_one_address_has_only_so_many_sockets() -> None:
             assert "503" in await third.head()
 
         assert len(house.guests) == 2
+
+
+async def test_sockets_through_a_trusted_proxy_count_for_who_is_behind_it() -> None:
+    limits = ReactorLimits(peer_sockets_max=1)
+    async with housed(limits, proxies("127.0.0.1")) as house:
+        async with (
+            house.opened(x_forwarded_for="203.0.113.9"),
+            house.opened(x_forwarded_for="203.0.113.9, 203.0.113.10"),
+            house.opened(forwarded="for=203.0.113.11"),
+            house.phone() as phone,
+        ):
+            await phone.raw(request("/v1/courier", x_forwarded_for="8.8.8.8, 203.0.113.9"))
+            refused = await phone.head()
+        await settled(house)
+        async with house.opened(x_forwarded_for="203.0.113.9"):
+            pass
+
+    assert "503" in refused
+    assert len(house.guests) == 4
+
+
+async def test_nobody_counts_as_another_by_his_own_word() -> None:
+    async with (
+        housed(ReactorLimits(peer_sockets_max=1)) as house,
+        house.opened(x_forwarded_for="203.0.113.9"),
+        house.phone() as second,
+    ):
+        refused = await second.head()
+
+    assert "503" in refused
 
 
 async def test_a_place_that_is_left_is_free_again() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from node.config import MUST_BE, Config, ConfigInvalid, config, shown
+from node.config import MUST_BE, Config, ConfigInvalid, config, environment, shown
 
 HOSTS = "postgresql://ann:s3cret@one:5432,two:5433/dispatch?sslmode=require"
 REDIS = "redis://:s3cret@cache:6379/0"
@@ -52,6 +52,11 @@ def test_an_empty_setting_counts_as_not_set() -> None:
         ("LINK_PORT", "70000"),
         ("LINK_PORT", "s3cret"),
         ("WORKERS", "0"),
+        ("PUBLIC_HOST", "https://s3cret"),
+        ("PUBLIC_HOST", "s3cret:http"),
+        ("TRUSTED_PROXIES", "s3cret"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_it_must_be(name: str, wrong: str) -> None:
@@ -76,6 +81,15 @@ def test_one_server_of_the_two_is_refused(given: str, missing: str) -> None:
 
     with pytest.raises(ConfigInvalid, match=f"^{given} is set and {missing} is not"):
         config({given: url})
+
+
+@pytest.mark.parametrize("name", ["FEED_KEPT_DAYS", "FACTS_KEPT_DAYS"])
+def test_what_an_order_under_way_may_need_is_always_kept(name: str) -> None:
+    with pytest.raises(ConfigInvalid, match=f"^{name} must be a number of days from 14"):
+        config({name: "13"})
+
+    kept = [getattr(config({name: days}), name.lower()) for days in ("0", "14")]
+    assert kept == [0, 14]
 
 
 def test_a_replica_without_a_primary_is_refused() -> None:
@@ -107,3 +121,32 @@ def test_a_config_shows_no_secret_of_its_own() -> None:
     assert "s3cret" not in spoken
     assert "CLUSTER_SECRET=***" in spoken
     assert "one:5432" in spoken
+
+
+def test_proxies_are_trusted_by_name_only() -> None:
+    decoded = config({"TRUSTED_PROXIES": "10.0.0.0/8, ::1"})
+
+    assert decoded.proxies().trusts("10.9.8.7")
+    assert decoded.proxies().trusts("::1")
+    assert not decoded.proxies().trusts("11.0.0.1")
+    assert not config({}).proxies().trusts("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "door"),
+    [
+        ("food.example.org:443", "food.example.org:443"),
+        ("food.example.org", "food.example.org:8080"),
+        ("[2001:db8::1]", "[2001:db8::1]:8080"),
+        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+        ("", "127.0.0.1:8080"),
+    ],
+)
+def test_a_door_is_told_by_the_name_that_clients_know(host: str, door: str) -> None:
+    assert config({"PUBLIC_HOST": host}).door(8080) == door
+
+
+def test_a_process_is_given_the_settings_by_its_environment() -> None:
+    settings = Config(show_pulse=True, trusted_proxies="10.0.0.0/8", public_host="food.example.org")
+
+    assert config(environment(settings)) == settings
