@@ -1,7 +1,8 @@
 "use strict";
-// Asks the node how the cluster stands, again and again, and shows it. Text is only ever set as text.
+// Asks the node how the cluster stands, again and again, and shows it if it is told. Text is only ever set as text.
 
 const PERIOD_MS = 2000;
+const NUMBERS = "/front.json", HEALTH = "/v1/health";
 const UNDER_WAY = ["placed", "accepted", "preparing", "ready_for_pickup", "handed_over"];
 const ENDED = ["completed", "rejected", "canceled"];
 const WORDS = {
@@ -10,6 +11,7 @@ const WORDS = {
   enroute_to_dropoff: "on the way to the door",
   arrived_at_dropoff: "at the door",
 };
+let asked = NUMBERS; // A node that shows no numbers has none there; that it lives can be seen still.
 const numbers = new Intl.NumberFormat("en");
 
 const at = (id) => document.getElementById(id);
@@ -77,10 +79,11 @@ function tell(className, text) {
 
 async function look() {
   try {
-    const answer = await fetch("/v1/pulse", { headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(`answered ${answer.status}`);
-    show(await answer.json());
-    tell("lives", "alive");
+    const answer = await fetch(asked, { headers: { Accept: "application/json" } });
+    if (answer.status === 404) asked = HEALTH;
+    else if (!answer.ok) throw new Error(`answered ${answer.status}`);
+    else if (asked === NUMBERS) show(await answer.json());
+    tell("lives", asked === NUMBERS ? "alive" : "alive; its numbers are for those who run it");
   } catch (error) {
     tell("lost", "not answering");
   }

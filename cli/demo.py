@@ -48,7 +48,7 @@ async def _demo(plan: Plan, port: int) -> Ending:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_end_on_signal, ended, nursery)
         async with fresh() as (config, _):
-            settings = structs.replace(config, http_port=_free(port, plan.nodes))
+            settings = structs.replace(config, http_port=_free(port, plan.nodes), show_pulse=True)
             ending = await live(settings, plan, _say, ended)
         nursery.cancel_scope.cancel()
     return ending

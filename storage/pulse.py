@@ -1,17 +1,17 @@
-"""How a cluster stands, in numbers that name nobody: for the page that shows that it lives.
+"""How a cluster, or one tenant in it, stands, in numbers that name nobody.
 
 Orders are found by their ids, which sort by the time at which they were placed, and never more than
 COUNTED_MAX of the newest are looked at, however many there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from asyncpg import Record
 from msgspec import Struct
 
-from dispatch.ids import Instant, prefixed
+from dispatch.ids import Instant, TenantId, prefixed
 from storage.database import Database
 from storage.queries import queries
 
@@ -37,14 +37,20 @@ class PulseRow(Struct, frozen=True, kw_only=True):
     latest: tuple[Moved, ...]
 
 
-async def fetch_pulse(database: Database, since: Instant) -> PulseRow:
-    """Return how the cluster stands."""
+async def fetch_pulse(
+    database: Database, since: Instant, tenant_id: TenantId | None = None
+) -> PulseRow:
+    """Return how a tenant's orders and couriers stand; without one, how everybody's do."""
     first = prefixed("ord", since, _NO_CHANCE)
-    orders = await database.call(lambda there: there.fetch(SQL["fetch_orders"], first, COUNTED_MAX))
-    couriers = await database.call(lambda there: there.fetch(SQL["fetch_couriers"]))
-    latest = await database.call(
-        lambda there: there.fetch(SQL["fetch_latest"], first, COUNTED_MAX, LATEST_MAX)
-    )
+    whose, owner = ("", ()) if tenant_id is None else ("_of_tenant", (tenant_id,))
+
+    async def fetch(name: str, *told: object) -> Sequence[Record]:
+        query = SQL[f"{name}{whose}"]
+        return await database.call(lambda there: there.fetch(query, *told, *owner))
+
+    orders = await fetch("fetch_orders", first, COUNTED_MAX)
+    couriers = await fetch("fetch_couriers")
+    latest = await fetch("fetch_latest", first, COUNTED_MAX, LATEST_MAX)
     return PulseRow(
         orders={row["status"]: row["times"] for row in orders},
         couriers={row["stage"]: row["times"] for row in couriers},
