@@ -6,22 +6,45 @@ that.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from api.ports import Edge
-from api.presence import Standing, acts_for_tenant
+from api.presence import Standing, acts_for_tenant, may_see_position
 from api.replies import Declined, Flaw
+from dispatch.courier_state import Courier
 from dispatch.delivery import WITH_COURIER, DeliveryStatus
-from dispatch.ids import CourierId, CustomerId, OfferId, OrderId, RestaurantId, after, prefixed
+from dispatch.ids import (
+    CourierId,
+    CustomerId,
+    OfferId,
+    OrderId,
+    RestaurantId,
+    ShardId,
+    after,
+    prefixed,
+)
+from dispatch.route import order_ids
 from dispatch.step import Code
 from dispatch.zone import Zone
 from services.accounts.principal import Principal, Role, Scope
-from storage import couriers, decisions, offers, orders, restaurants, shifts, tracking, zones
+from storage import (
+    couriers,
+    decisions,
+    offers,
+    order_notes,
+    orders,
+    restaurants,
+    shifts,
+    tracking,
+    zones,
+)
 from storage.couriers import CourierRow
 from storage.decisions import Filed
 from storage.offers import OfferRow
 from storage.orders import OfCustomer, OfRestaurants, OrderRow, Stretch
 from storage.restaurants import Kept, RestaurantRow
+from storage.shifts import ShiftRow
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ENDED_WITH_COURIER = frozenset(
@@ -55,6 +78,57 @@ async def delivery_for(edge: Edge, principal: Principal, order_id: str) -> Order
     if row is None or not (_is_of_his_side(principal, row) or _carries(principal, row)):
         raise Declined(Code.NOT_FOUND)
     return row
+
+
+class UnderWay(NamedTuple):
+    """A delivery's courier as he is on his way, to somebody who may see that.
+
+    `known_ids` are the orders of his that may be known to who asks.
+    """
+
+    order_id: OrderId
+    shard: ShardId
+    courier: Courier
+    known_ids: Collection[OrderId]
+
+
+async def under_way_for(edge: Edge, principal: Principal, order_id: str) -> UnderWay:
+    """Return the courier of a delivery, and which of his orders are to be known.
+
+    Those who wait for the food see him from pickup until drop-off, as they see his position; he
+    himself, and the staff of his own tenant, see him for as long as the delivery is his.
+    """
+    row = await delivery_for(edge, principal, order_id)
+    if principal.role is Role.RESTAURANT:
+        raise Declined(Code.NOT_FOUND)
+    shift = await _find_shift(edge, principal, row)
+    if shift is None:
+        told = "the way is shown while a courier has it, and to who waits for it from pickup on"
+        raise Declined(Code.NOT_LEGAL_NOW, told)
+    known_ids = await _known_ids(edge, principal, row, order_ids(shift.courier.route))
+    return UnderWay(row.order_id, shift.shard, shift.courier, known_ids)
+
+
+async def _find_shift(edge: Edge, principal: Principal, row: OrderRow) -> ShiftRow | None:
+    """Return the shift of a delivery's courier, as far as he may be seen on his way now."""
+    if row.courier_id is None or row.delivery_status not in WITH_COURIER:
+        return None
+    if _carries(principal, row) or may_see_position(principal, standing_of(row)):
+        return await shifts.find(edge.database, row.courier_id)
+    if principal.is_staff:
+        return await shifts.find_of_tenant(edge.database, principal.tenant_id, row.courier_id)
+    return None
+
+
+async def _known_ids(
+    edge: Edge, principal: Principal, row: OrderRow, carried: Sequence[OrderId]
+) -> Collection[OrderId]:
+    """Return which of a courier's orders somebody may know of who may see one of them."""
+    if principal.role is Role.COURIER:
+        return frozenset(carried)
+    if acts_for_tenant(principal):
+        return await order_notes.fetch_own(edge.database, principal.tenant_id, carried)
+    return (row.order_id,)
 
 
 async def decisions_for(
@@ -98,7 +172,8 @@ async def restaurant_to_order_from(
     looks_right = _ID.fullmatch(restaurant_id) is not None
     row = await restaurants.find(edge.database, restaurant_id) if looks_right else None
     is_own = principal.role is not Role.RESTAURANT or restaurant_id in principal.restaurant_ids
-    if row is None or row.tenant_id != principal.tenant_id or not is_own:
+    is_there = row is not None and row.ended_at is None
+    if row is None or not is_there or row.tenant_id != principal.tenant_id or not is_own:
         told = "there is no such restaurant"
         flaw = Flaw("/restaurant_id", Code.INVALID, told)
         raise Declined(Code.INVALID, f"/restaurant_id: {told}", flaws=(flaw,))
@@ -156,11 +231,15 @@ async def restaurant_for(edge: Edge, principal: Principal, restaurant_id: str) -
 
 
 async def restaurant_seen_by(edge: Edge, principal: Principal, restaurant_id: str) -> Kept:
-    """Return a restaurant to whoever may know of it: the customers and couriers too."""
+    """Return a restaurant to whoever may know of it: the customers and couriers too.
+
+    One that has closed for good is known to those who ran it.
+    """
     kept = await restaurants.find_kept(edge.database, an_id(restaurant_id))
     if kept is None or kept.row.tenant_id != principal.tenant_id:
         raise Declined(Code.NOT_FOUND)
-    if principal.role is Role.RESTAURANT and not runs(principal, kept.row):
+    is_theirs = principal.role is Role.RESTAURANT or kept.row.ended_at is not None
+    if is_theirs and not runs(principal, kept.row):
         raise Declined(Code.NOT_FOUND)
     return kept
 

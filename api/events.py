@@ -84,19 +84,23 @@ def _task(task: route.Task, market_id: MarketId, markets: Map) -> events.Task:
         pickup=_place(task.pickup, market_id, markets),
         dropoff=_place(task.dropoff, market_id, markets),
         size=task.size,
+        undeliverable_action=task.undeliverable_action,
     )
 
 
 def _route_changed(fact: courier_state.RouteChanged, markets: Map) -> AnyEvent:
     return events.RouteChanged(
-        stops=tuple([_stop(stop, fact.market_id, markets) for stop in fact.stops]),
+        stops=tuple([shown_stop(stop, fact.market_id, markets) for stop in fact.stops]),
         heading=fact.heading,
         place=_place(fact.point, fact.market_id, markets),
         version=fact.version,
     )
 
 
-def _stop(stop: route.Stop, market_id: MarketId, markets: Map) -> events.Pickup | events.DropOff:
+def shown_stop(
+    stop: route.Stop, market_id: MarketId, markets: Map
+) -> events.Pickup | events.DropOff:
+    """Return a stop of a route on that market's plane."""
     place = _place(stop.point, market_id, markets)
     match stop:
         case route.Pickup():

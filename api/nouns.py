@@ -15,8 +15,8 @@ from api.couriers import couriers
 from api.credentials import credentials
 from api.decisions import decisions
 from api.deliveries import deliveries
+from api.delivery_routes import delivery_routes
 from api.feed import feed
-from api.front import pulse
 from api.health import health
 from api.journal import journal
 from api.kitchens import kitchens
@@ -24,6 +24,7 @@ from api.machines import machines
 from api.offers import offers
 from api.orders import orders
 from api.ports import Edge
+from api.pulse import pulse
 from api.restaurants import restaurants
 from api.shifts import shifts
 from api.statistics import statistics
@@ -34,6 +35,7 @@ from api.zones import zones
 NOUNS = (
     orders,
     deliveries,
+    delivery_routes,
     restaurants,
     kitchens,
     couriers,

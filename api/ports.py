@@ -18,9 +18,9 @@ from dispatch.step import Accepted, Refused
 from dispatch.zone import Plot
 from geo.eta import Eta
 from geo.ping import Track
-from geo.point import LatLng
+from geo.point import LatLng, Point
 from geo.projection import Projection
-from geo.travel import StraightLine
+from geo.travel import StraightLine, TravelTimes
 from services.accounts.principal import Principal
 from storage.database import Database
 from storage.idempotency import Idempotency
@@ -41,7 +41,7 @@ class Ground(Struct, frozen=True, kw_only=True):
     cells: tuple[int, ...]
     projection: Projection
     policy: Policy
-    way: StraightLine = StraightLine(speed_mps=4.5, detour=1.4)
+    way: TravelTimes = StraightLine(speed_mps=4.5, detour=1.4)
     """The travel times by which its rides are measured."""
     eta: Eta = Eta()
     """What it has learned of how long things take, as known here."""
@@ -180,6 +180,30 @@ class Limits(Protocol):
         ...
 
 
+class DrawnWay(Struct, frozen=True, kw_only=True):
+    """A way from one point to another: how long, how far, and its places to draw it by.
+
+    `line` is longitudes and latitudes, both ends included. Off the streets it is a straight line,
+    and the distance as long as ways usually are.
+    """
+
+    duration_s: float
+    distance_m: float
+    line: tuple[tuple[float, float], ...]
+    is_on_streets: bool
+
+
+class Wayfinder(Protocol):
+    """The ways that couriers go."""
+
+    async def ways(self, market_id: MarketId, points: Sequence[Point]) -> Sequence[DrawnWay]:
+        """Return the way from each point of the market's plane to the one after it.
+
+        Raises `Unavailable` when the market is not known, or too many ask at once.
+        """
+        ...
+
+
 class Accounts(Protocol):
     """Who stands behind a token or a key."""
 
@@ -207,6 +231,7 @@ class Edge:
     actors: Actors
     map: Map
     zones: Zones
+    wayfinder: Wayfinder
     feeds: Feeds
     live: Live
     presence: RedisPresence
@@ -215,6 +240,8 @@ class Edge:
     idempotency: Idempotency
     doors: Doors
     is_ready: Callable[[], bool]
+    shows_pulse: bool = False
+    """Whether the page at `/` shows everybody the numbers of all tenants together."""
     statistics: Callable[[], Struct] = Struct
     """How the node stands: for operations, and for whoever measures it."""
 

@@ -6,6 +6,7 @@ order is refused. One whose order never came about (its node died in between) ho
 placing it.
 """
 
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from asyncpg import Connection
@@ -72,6 +73,16 @@ async def find_order_id(
     return await database.call(
         lambda there: there.fetchval(SQL["find_order_id"], tenant_id, external_id)
     )
+
+
+async def fetch_own(
+    database: Database, tenant_id: TenantId, order_ids: Sequence[OrderId]
+) -> frozenset[OrderId]:
+    """Return which of these orders are the tenant's."""
+    rows = await database.call(
+        lambda there: there.fetch(SQL["fetch_own"], tenant_id, list(order_ids))
+    )
+    return frozenset(OrderId(row["order_id"]) for row in rows)
 
 
 def _columns(note: OrderNote) -> tuple[object, ...]:

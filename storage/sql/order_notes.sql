@@ -24,3 +24,6 @@ where note.order_id = $1
 
 -- name: find_order_id
 select order_id from order_note where tenant_id = $1 and external_id = $2
+
+-- name: fetch_own
+select order_id from order_note where tenant_id = $1 and order_id = any ($2::text[])

@@ -1,13 +1,18 @@
 """A delivery is its order, seen from the courier's side."""
 
+import pytest
+
 from api.deliveries import deliveries
 from api.offers import offers
 from api.order_views import delivery_id_of, order_id_of
 from api.orders import orders
+from dispatch.courier import Abort, Arrive
 from dispatch.ids import CourierId, OrderId
+from dispatch.step import Accepted, Code, Refused
 from tests.api.ordering import (
     COURIER,
     HOME,
+    ORDER,
     PRICED,
     collected,
     courier,
@@ -21,6 +26,7 @@ from tests.api.ordering import (
     placed,
     reached,
 )
+from tests.api.stage import POLICY
 
 
 def test_a_delivery_is_named_as_its_order() -> None:
@@ -78,6 +84,42 @@ async def test_a_courier_sees_the_door_only_while_he_has_the_order(
     assert (others[0], as_order[0]) == (404, 404)
     assert [one["delivery_id"] for one in listed["data"]] == [order["delivery_id"]]
     assert (done[0], done[1]["dropoff"], done[1]["recipient"]) == (200, None, None)
+
+
+IMPATIENT = POLICY.evolve(door_wait_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("action", "delivery_status", "status", "reason"),
+    [
+        ("leave_at_door", "delivered", "completed", "left-at-door"),
+        ("discard", "failed", "canceled", "nobody opens"),
+        ("return", "returning", "handed_over", "nobody opens"),
+    ],
+)
+async def test_what_nobody_takes_at_the_door_goes_where_its_order_said(
+    database: str, redis_url: str, action: str, delivery_status: str, status: str, reason: str
+) -> None:
+    nouns = [orders, deliveries, offers]
+    async with ordering(database, redis_url, nouns, policy=IMPATIENT) as stage:
+        who, his = customer(stage), courier(stage)
+        await on_shift(stage)
+        order = await placed(stage, who, {**ORDER, "undeliverable_action": action})
+        order_id, there = OrderId(order["order_id"]), f"/v1/orders/{order['order_id']}"
+        offer_id = await offered(stage, who, there)
+        _, asked, _ = await stage.asked("GET", f"/v1/offers/{offer_id}", his)
+        await stage.asked("POST", f"/v1/offers/{offer_id}/take", his)
+        await reached(stage, who, there, "delivery_status", "enroute_to_pickup")
+        await collected(stage, order_id)
+        unseen = await stage.ask("courier", COURIER, Abort(order_id, "nobody opens"))
+        await stage.ask("courier", COURIER, Arrive(order_id=order_id))
+        assert await stage.ask("courier", COURIER, Abort(order_id, "nobody opens")) == Accepted()
+        shown = await reached(stage, who, there, "delivery_status", delivery_status)
+
+    assert asked["tasks"][0].get("undeliverable_action", "return") == action
+    assert isinstance(unseen, Refused)
+    assert unseen.code is Code.NOT_AT_STOP
+    assert (shown["status"], shown["status_reason"]) == (status, reason)
 
 
 async def test_calling_a_delivery_off_calls_off_the_order(database: str, redis_url: str) -> None:
