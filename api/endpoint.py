@@ -49,6 +49,8 @@ class Call[B = None, Q = None]:
     headers: Mapping[str, str]
     began_at: Instant
     seed: bytes
+    is_secure: bool = False
+    """Whether it came by https, as far as the client sees it."""
     _made: int = field(default=0)
 
     def new_id(self, prefix: str) -> str:
@@ -101,6 +103,21 @@ class Endpoint:
         return cleandoc(self.act.__doc__ or "")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStream:
+    """Server-Sent Events at one path, open to whoever knows it: what each event's data is.
+
+    It is no answer to a request, so it is served by a route of its own (`api.nouns.ROUTES`).
+    """
+
+    path: str
+    name: str
+    told: str
+    tag: str
+    events: Mapping[str, type[Struct]]
+    codes: tuple[Code, ...]
+
+
 @dataclass(slots=True)
 class Endpoints:
     """The endpoints of one noun."""
@@ -108,6 +125,7 @@ class Endpoints:
     tag: str
     told: str
     declared: list[Endpoint] = field(default_factory=list[Endpoint])
+    streams: list[EventStream] = field(default_factory=list[EventStream])
 
     def get(self, path: str, **rest: Any) -> Callable[[Act], Act]:  # noqa: ANN401 - see `_declare`.
         """Declare what a GET does."""
@@ -128,6 +146,22 @@ class Endpoints:
     def delete(self, path: str, **rest: Any) -> Callable[[Act], Act]:  # noqa: ANN401
         """Declare what a DELETE does."""
         return self._declare("DELETE", path, **rest)
+
+    def stream(
+        self,
+        path: str,
+        name: str,
+        told: str,
+        *,
+        events: Mapping[str, type[Struct]],
+        codes: tuple[Code, ...],
+    ) -> EventStream:
+        """Declare the events that a GET is told one after the other."""
+        declared = EventStream(
+            path=path, name=name, told=cleandoc(told), tag=self.tag, events=events, codes=codes
+        )
+        self.streams.append(declared)
+        return declared
 
     def _declare(  # noqa: PLR0913 - what an endpoint can say of itself.
         self,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 
-from api.endpoint import Endpoint, Endpoints
+from api.endpoint import Endpoint, Endpoints, EventStream
 from api.replies import PROBLEM_TYPE, STATUS, TITLE, ProblemDetails
 from api.schemas import SCHEMAS, Json, first_sentence, rest, schemas
 from dispatch.step import Code
@@ -20,6 +20,7 @@ VERSION = "1.0.0"
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 FORM = "application/x-www-form-urlencoded"
+EVENTS = "text/event-stream"
 KEY_CHARS_MAX = 255
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
@@ -69,6 +70,10 @@ HEADERS: Mapping[str, Json] = {
     },
     "ETag": {
         "description": "Names the state that is shown, for If-Match and If-None-Match.",
+        "schema": {"type": "string"},
+    },
+    "Location": {
+        "description": "Where what was made is found from now on, if it is found by itself.",
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
@@ -134,13 +139,17 @@ SECURITY: Mapping[str, Json] = {
 def openapi(nouns: Sequence[Endpoints]) -> Json:
     """Return the document of these endpoints."""
     endpoints = [one for noun in nouns for one in noun.declared]
-    kinds = list(dict.fromkeys([ProblemDetails, *_kinds(endpoints)]))
+    streams = [one for noun in nouns for one in noun.streams]
+    told_by_event = [kind for one in streams for kind in one.events.values()]
+    kinds = list(dict.fromkeys([ProblemDetails, *_kinds(endpoints), *told_by_event]))
     told, components = schemas(kinds)
     by_kind = dict(zip(kinds, told, strict=True))
     paths: dict[str, Json] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint, by_kind, components)
         paths.setdefault(endpoint.path, {})[endpoint.verb.lower()] = operation
+    for stream in streams:
+        paths.setdefault(stream.path, {})["get"] = _streaming(stream, by_kind)
     queries = {one.query.__name__ for one in endpoints if one.query is not None}
     return {
         "openapi": "3.1.0",
@@ -196,6 +205,33 @@ def _operation(endpoint: Endpoint, by_kind: Mapping[type, Json], components: Jso
     return operation
 
 
+def _streaming(stream: EventStream, by_kind: Mapping[type, Json]) -> Json:
+    """Return the operation of a stream; what the data of each event is, OpenAPI has no word for."""
+    refusals: dict[int, list[Code]] = {}
+    for code in stream.codes:
+        refusals.setdefault(STATUS[code], []).append(code)
+    content: Json = {
+        "schema": {"type": "string"},
+        "x-events": {name: by_kind[kind] for name, kind in stream.events.items()},
+    }
+    told = f"Events: {', '.join(f'`{name}`' for name in stream.events)}, their data in JSON."
+    success = {
+        "description": told,
+        "headers": _headers("X-Request-Id"),
+        "content": {EVENTS: content},
+    }
+    return {
+        "operationId": stream.name,
+        "tags": [stream.tag],
+        "summary": first_sentence(stream.told),
+        "description": rest(stream.told),
+        "parameters": [*_path_parameters(stream.path)],
+        "responses": {"200": success}
+        | {str(status): _refusal(status, named) for status, named in sorted(refusals.items())},
+        "security": [],
+    }
+
+
 def _security(endpoint: Endpoint) -> list[Json]:
     if endpoint.scope is None:
         return []
@@ -205,8 +241,7 @@ def _security(endpoint: Endpoint) -> list[Json]:
 def _parameters(
     endpoint: Endpoint, by_kind: Mapping[type, Json], components: Json
 ) -> Iterator[Json]:
-    for name in path_names(endpoint.path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    yield from _path_parameters(endpoint.path)
     if endpoint.query is not None:
         name = by_kind[endpoint.query]["$ref"].removeprefix(SCHEMAS)
         yield from _query_parameters(components[name])
@@ -216,6 +251,11 @@ def _parameters(
         yield _ref("parameters", "IfMatch")
     if endpoint.verb == "GET":
         yield _ref("parameters", "IfNoneMatch")
+
+
+def _path_parameters(path: str) -> Iterator[Json]:
+    for name in path_names(path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def path_names(path: str) -> list[str]:
@@ -289,8 +329,10 @@ def _success(endpoint: Endpoint, by_kind: Mapping[type, Json]) -> tuple[str, Jso
     is_empty = endpoint.returns is None
     status = 204 if is_empty and endpoint.status == HTTPStatus.OK else endpoint.status
     names = SUCCESS_HEADERS
-    if endpoint.verb == "GET":
+    if endpoint.verb != "DELETE":
         names += ("ETag",)
+    if status == HTTPStatus.CREATED:
+        names += ("Location",)
     if endpoint.verb in {"POST", "PATCH"} and endpoint.keeps_answer:
         names += ("Idempotent-Replayed",)
     success: Json = {"description": HTTPStatus(status).phrase, "headers": _headers(*names)}

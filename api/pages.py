@@ -166,10 +166,19 @@ def _responses(responses: Mapping[str, Json], found: Json) -> Markup:
 
 def _answer(told: Json, found: Json) -> Content:
     """Return what a success shows; problems are all alike."""
+    stream = told.get("content", {}).get("text/event-stream", {})
+    if "x-events" in stream:
+        return joined(*[_event(name, one, found) for name, one in stream["x-events"].items()])
     schema = told.get("content", {}).get("application/json", {}).get("schema")
     if schema is None:
         return None
     return joined(" ", _kind(schema), _fields(resolved(schema, found)))
+
+
+def _event(name: str, schema: Json, found: Json) -> Markup:
+    return joined(
+        element("p", element("code", name), " ", _kind(schema)), _fields(resolved(schema, found))
+    )
 
 
 def _channel(name: str, document: Json) -> Markup:

@@ -134,6 +134,20 @@ async def show_state(call: Call) -> Reply[TrackView]:
     return Reply(value=track_view(call.edge, row), headers={"Cache-Control": "no-store"})
 
 
+EVENTS = tracking.stream(
+    "/v1/track/{token}",
+    "follow_link",
+    """Follow the order of a link as it happens, by Server-Sent Events.
+
+    `status` says how it stands, at once and whenever something has changed; `position` where its
+    courier is, from pickup to the door. It ends with the order, or after an hour: a browser comes
+    back by itself. A comment now and then shows that the line is not dead.
+    """,
+    events={"status": TrackView, "position": PositionView},
+    codes=(Code.NOT_FOUND, Code.RATE_LIMITED, Code.FAILED, Code.UNAVAILABLE),
+)
+
+
 def routes(app: QuartTrio, edge: Edge) -> None:
     """Serve the events of a link."""
 
@@ -157,7 +171,8 @@ def routes(app: QuartTrio, edge: Edge) -> None:
         shown.headers["X-Accel-Buffering"] = "no"
         return shown
 
-    app.add_url_rule("/v1/track/<token>", "tracking events", show, methods=["GET"])
+    rule = EVENTS.path.replace("{", "<").replace("}", ">")
+    app.add_url_rule(rule, "tracking events", show, methods=["GET"])
 
 
 async def _order_of(edge: Edge, token: str) -> OrderRow:
@@ -271,4 +286,5 @@ class Viewed:
 
 
 def _event(name: str, shown: Struct) -> bytes:
+    assert EVENTS.events[name] is type(shown), name  # What the document tells of it.
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode(shown))

@@ -12,6 +12,7 @@ from dispatch.delivery import DeliveryStatus, Party
 from dispatch.ids import CourierId, CustomerId, Instant, OfferId, OrderId, RestaurantId
 from dispatch.kitchen import OrderStatus
 from dispatch.restaurant import Stage as RestaurantStage
+from dispatch.undeliverable import UndeliverableAction
 from geo.point import LatLng
 
 
@@ -43,7 +44,10 @@ class OrderMoved(Event, frozen=True, kw_only=True, tag="order_moved"):
 
 
 class OrderCanceled(Event, frozen=True, kw_only=True, tag="order_canceled"):
-    """Somebody called the order off."""
+    """The order ends without food: it was called off, or nobody took it at its door.
+
+    When it `is_free` its customer owes nothing for it.
+    """
 
     order_id: OrderId
     by: Party
@@ -79,7 +83,7 @@ class OrderRequested(Event, frozen=True, kw_only=True, tag="order_requested"):
 
 
 class RestaurantMoved(Event, frozen=True, kw_only=True, tag="restaurant_moved"):
-    """The restaurant opened, paused, resumed or closed."""
+    """The restaurant opened, paused, resumed or closed; `ended` is for good."""
 
     restaurant_id: RestaurantId
     stage: RestaurantStage
@@ -87,13 +91,17 @@ class RestaurantMoved(Event, frozen=True, kw_only=True, tag="restaurant_moved"):
 
 
 class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An order as a courier is offered it: where from, where to, and its size in units of load."""
+    """An order as a courier is offered it: where from, where to, and its size in units of load.
+
+    `undeliverable_action` is what he does with it when he has waited at its door in vain.
+    """
 
     order_id: OrderId
     restaurant_id: RestaurantId
     pickup: LatLng | None = None
     dropoff: LatLng | None = None
     size: int = 1
+    undeliverable_action: UndeliverableAction = UndeliverableAction.RETURN
 
 
 class OfferMade(Event, frozen=True, kw_only=True, tag="offer_made"):

@@ -17,6 +17,7 @@ from api.openapi import openapi
 from api.pages import http_page, sockets_page
 from api.replies import Page, Reply
 from api.schemas import Json, tag
+from api.tracking import tracking
 from api.wire_page import page
 from dispatch.step import Code
 from services.accounts.principal import Scope
@@ -139,6 +140,22 @@ def test_an_operation_says_what_it_takes_and_whose_leave_it_needs() -> None:
         {"name": "name", "in": "query", "required": False, "schema": {"type": "string"}},
     ]
     assert "Wanted" not in document["components"]["schemas"]
+
+
+def test_a_stream_of_events_says_what_each_event_holds() -> None:
+    document = openapi([tracking])
+    told = document["paths"]["/v1/track/{token}"]["get"]
+    content = told["responses"]["200"]["content"]["text/event-stream"]
+
+    OpenAPIV31SpecValidator(document).validate()
+    assert lost(document) == []
+    assert content["x-events"] == {
+        "status": {"$ref": "#/components/schemas/TrackView"},
+        "position": {"$ref": "#/components/schemas/PositionView"},
+    }
+    assert sorted(told["responses"]) == ["200", "404", "429", "500", "503"]
+    assert [one["name"] for one in told["parameters"]] == ["token"]
+    assert "speed_mps" in http_page(document)
 
 
 def test_the_sockets_document_has_every_frame_event_and_close_code() -> None:
