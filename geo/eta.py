@@ -92,18 +92,22 @@ class Observation(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """An estimate that somebody was given, in that phase, and when it came true."""
+    """An estimate that somebody was given, in that phase, and when it came true.
+
+    One that is not remembered still counts in how many fall beyond the edges.
+    """
 
     phase: Phase
     estimate: Estimate
     happened_s: float
+    is_remembered: bool = True
 
 
 class Progress(Struct, frozen=True, kw_only=True):
     """How far an order has come; what has not happened, or was not noticed, is None.
 
     `way_s` is what the travel times say from the restaurant to the door, `load` how many orders
-    there were to fetch for each courier when it was placed, `said_s` when the kitchen says that the
+    there were to fetch for each courier as it came so far, `said_s` when the kitchen says that the
     food is ready, `wanted_s` the time for which it was ordered.
     """
 
@@ -185,17 +189,16 @@ class Eta(Struct, frozen=True, kw_only=True):
 
     def judged(self, told: Told) -> "Eta":
         """Return what is known after an estimate has met what happened."""
-        margin = self.margins.get(told.phase, Margin()).learned(told.estimate, told.happened_s)
+        margin = self.margins.get(told.phase, Margin()).learned(
+            told.estimate, told.happened_s, is_remembered=told.is_remembered
+        )
         return structs.replace(self, margins=self.margins | {told.phase: margin})
 
-    def beside(self, under_way: Mapping[Phase, Iterable[float]]) -> "Eta":
-        """Return what is known beside the estimates whose outcome is still to come.
-
-        Each tells in widths of its own how far it is off by now (`Margin.under_way`).
-        """
+    def beside(self, under_way: Mapping[Phase, Iterable[Estimate]], now_s: float) -> "Eta":
+        """Return what is known beside the estimates whose outcome is still to come."""
         phases = self.margins.keys() | under_way.keys()
         margins = {
-            phase: self.margins.get(phase, Margin()).beside(under_way.get(phase, ()))
+            phase: self.margins.get(phase, Margin()).beside(under_way.get(phase, ()), now_s)
             for phase in sorted(phases)
         }
         return structs.replace(self, margins=margins)
@@ -220,9 +223,8 @@ class Eta(Struct, frozen=True, kw_only=True):
 
     def arrival(self, order: Progress, now_s: float) -> Estimate:
         """Return when the order will be there, as far as that is known `now_s`."""
-        spread = self.arrivals(order, now_s)
         margin = self.margins.get(order.phase, Margin())
-        found = margin.estimate(spread.quantile(0.1), spread.median, spread.quantile(0.9))
+        found = margin.estimate(self.arrivals(order, now_s), told_s=now_s, load=order.load)
         low_s = max(now_s, found.low_s)
         at_s = max(low_s, found.at_s)
         return structs.replace(found, low_s=low_s, at_s=at_s, high_s=max(at_s, found.high_s))

@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+import numpy as np
 import trio
 
 from actors.ports import Clock, Feeds
@@ -19,11 +21,15 @@ from api.statistics import Foretold
 from dispatch.arrival import EstimatesUnreachable
 from dispatch.ids import ShardId
 from geo.eta import Eta
-from geo.travel import StraightLine, Ways
+from geo.point import Floats, Point
+from geo.travel import OnStreets, Open, StraightLine, TravelTimes, Ways
 from node.hosting import Market
 from node.ports import LearnedTimes
 from node.reckoner import Overheard, Reckoner, ReckonerStatistics, Score
 from node.tenancy import Tenancy
+from streets.exact import UNREACHABLE_S
+from streets.soon import STAND_IN, opened_soon
+from streets.travel import NoStreets
 
 LOOK_S = 20.0
 """Time between two looks at the orders that may be late."""
@@ -32,12 +38,50 @@ LOOKED_AT_ONCE = 16
 SAVE_S = 60.0
 READ_S = 30.0
 """Time between two readings of what other nodes' markets have learned."""
-USUAL_WAY = StraightLine(speed_mps=4.5, detour=1.4)
+MARKETS_MAX = 64
+"""Markets whose streets are kept at hand."""
 
 
-def way_of(travel: Ways) -> StraightLine:
+@dataclass(slots=True)
+class StreetsSoon:
+    """The times on the streets that rounds plan with; straight lines for as long as there are none.
+
+    They are opened beside what goes on and asked for one way at a time, so nobody waits for them.
+    Where no way joins two places the straight line stands in too: an order that waits for streets
+    to be opened again is not told to come tomorrow.
+    """
+
+    streets: OnStreets
+    opened: Open = opened_soon
+    _found: TravelTimes = STAND_IN
+
+    def seconds(self, a: Point, b: Point) -> float:
+        """Return the travel time from `a` to `b`."""
+        took_s = self._present().seconds(a, b)
+        return took_s if took_s < UNREACHABLE_S else STAND_IN.seconds(a, b)
+
+    def matrix_s(self, origins: Floats, destinations: Floats) -> Floats:
+        """Return the travel times from each of (n, 2) origins to each of (m, 2) destinations."""
+        times_s = self._present().matrix_s(origins, destinations)
+        straight_s = STAND_IN.matrix_s(origins, destinations)
+        return np.where(times_s < UNREACHABLE_S, times_s, straight_s)
+
+    def _present(self) -> TravelTimes:
+        """Return what is open by now; once that are the streets, nothing is asked for any more."""
+        if self._found is STAND_IN:
+            with suppress(NoStreets):
+                self._found = self.opened(self.streets)
+        return self._found
+
+
+@lru_cache(MARKETS_MAX)
+def _streets_soon(streets: OnStreets) -> StreetsSoon:
+    return StreetsSoon(streets)
+
+
+def way_of(travel: Ways) -> TravelTimes:
     """Return the travel times by which rides are measured; what they are off by is learned."""
-    return travel if isinstance(travel, StraightLine) else USUAL_WAY
+    return travel if isinstance(travel, StraightLine) else _streets_soon(travel)
 
 
 def _foretold(scores: Iterable[Score]) -> Foretold:

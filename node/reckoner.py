@@ -8,6 +8,7 @@ decide. Everything here may be lost: orders under way are picked up from their s
 learned begins anew from priors. Nothing here waits, so simulations run it as nodes do.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,12 @@ from geo.travel import TravelTimes
 
 FOLLOWED_MAX = 20_000
 """Orders under way that are followed; of more, nothing is learned and nobody is warned."""
+REMEMBERED_OF = 200
+"""With so many orders under way every other outcome is kept to go by, with twice as many a third.
+
+An hour of the largest market must not drive the hours before it out of memory. Which orders are
+kept is counted as they begin, since whoever chose among those that end would choose the quick ones.
+"""
 CALM_S_MAX = 300.0
 """Each order is looked at again after that, since the market may have grown busier."""
 
@@ -62,6 +69,8 @@ class Journey:
     told: dict[Phase, Estimate] = field(default_factory=dict[Phase, Estimate])
     calm_until_s: float = 0.0
     """Before then it cannot be late unless something happens to it."""
+    is_remembered: bool = True
+    """Whether its outcome is kept to go by; of a large market only some are."""
 
 
 class Score(Struct, frozen=True):
@@ -80,7 +89,7 @@ class Score(Struct, frozen=True):
 
 
 class ReckonerStatistics(Struct, frozen=True, kw_only=True):
-    """How the estimates of a market did, by the phase and the hour of the day they came true in."""
+    """How the estimates of a market did, by the phase and the hour of the day they were told in."""
 
     followed: int
     load: float
@@ -99,6 +108,7 @@ class Reckoner:
     _actors: Actors | None = None
     _couriers: int = 1
     _to_fetch: int = 0
+    _begun: int = 0
     _journeys: dict[OrderId, Journey] = field(default_factory=dict[OrderId, Journey])
     _scores: dict[Phase, list[Score]] = field(default_factory=dict[Phase, list[Score]])
 
@@ -135,7 +145,8 @@ class Reckoner:
             )
         journeys = self._journeys.values()
         self._to_fetch = sum(one.progress.picked_up_s is None for one in journeys)
-        self.eta = structs.replace(self.eta, load=self._load()).beside(self._under_way())
+        known = self.eta.beside(self._under_way(), epoch_s(self.clock()))
+        self.eta = structs.replace(known, load=self._load())
 
     def look(self, order_id: OrderId) -> None:
         """Tell an order that it will be late, if it will be and does not know."""
@@ -168,7 +179,9 @@ class Reckoner:
         progress = progress_of(order, way_s, self._load())
         if progress is not None:
             self._to_fetch += progress.picked_up_s is None
-            self._journeys[order_id] = Journey(progress)
+            self._begun += 1
+            is_remembered = self._begun % (1 + len(self._journeys) // REMEMBERED_OF) == 0
+            self._journeys[order_id] = Journey(progress, is_remembered=is_remembered)
             self._tell(self._journeys[order_id])
 
     def _move(self, moved: OrderMoved) -> None:
@@ -186,7 +199,7 @@ class Reckoner:
         for seen in observed(before, after):
             self.eta = self.eta.learned(seen)
         if after.delivered_s is not None:
-            self._judge(moved, journey, after.delivered_s)
+            self._judge(moved.order_id, journey, after.delivered_s)
         else:
             self._tell(journey)
 
@@ -194,24 +207,26 @@ class Reckoner:
         """Keep the first estimate of the phase that an order has come to."""
         phase = journey.progress.phase
         if phase not in journey.told:
+            journey.progress = structs.replace(journey.progress, load=self._load())
             journey.told[phase] = self.eta.arrival(journey.progress, epoch_s(self.clock()))
 
-    def _judge(self, moved: OrderMoved, journey: Journey, delivered_s: float) -> None:
+    def _judge(self, order_id: OrderId, journey: Journey, delivered_s: float) -> None:
         """Hold what was told of an order against what happened."""
         for phase, estimate in journey.told.items():
-            told = Told(phase, estimate, delivered_s)
+            told = Told(phase, estimate, delivered_s, journey.is_remembered)
             self.eta = self.eta.judged(told)
             scores = self._scores.setdefault(phase, [Score()] * HOURS)
-            scores[hour_of(moved.at)] = scores[hour_of(moved.at)].after(told)
-            self.watch(moved.order_id, told)
+            hour = hour_of(instant_of(estimate.told_s))
+            scores[hour] = scores[hour].after(told)
+            self.watch(order_id, told)
 
-    def _under_way(self) -> dict[Phase, list[float]]:
-        """Return how far off the estimates are by now whose orders have not arrived."""
-        found: dict[Phase, list[float]] = {}
-        now_s = epoch_s(self.clock())
-        for journey in self._journeys.values():
-            for phase, told in journey.told.items():
-                found.setdefault(phase, []).append((now_s - told.raw_s) / told.width_s)
+    def _under_way(self) -> dict[Phase, list[Estimate]]:
+        """Return the estimates of remembered orders that have not arrived, the latest first."""
+        found: dict[Phase, list[Estimate]] = defaultdict(list)
+        for journey in reversed(self._journeys.values()):
+            if journey.is_remembered:
+                for phase, told in journey.told.items():
+                    found[phase].append(told)
         return found
 
     def _load(self) -> float:

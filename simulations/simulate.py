@@ -33,7 +33,6 @@ from geo.ping import Ping, Track
 from geo.positions import PositionTable
 from geo.projection import Projection
 from geo.travel import OnStreets
-from node.estimates import way_of
 from node.hosting import Market
 from node.reckoner import Reckoner
 from node.solver import RoundTaken
@@ -172,7 +171,7 @@ class _Evening:
         self.decided: Decided | None = None
         self._referee = SafetyReferee(policy.safety)
         self.reckoner = Reckoner(
-            clock=self._world.now, policy=self._policy, travel=way_of(self._ways)
+            clock=self._world.now, policy=self._policy, travel=opened(self._ways)
         )
         self.recorder = DayRecorder(
             Setting(

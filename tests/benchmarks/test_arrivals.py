@@ -5,7 +5,10 @@ from random import Random
 
 import pytest
 
-from benchmarks.arrivals import coverage, preparation
+from benchmarks.arrivals import Outcome, coverage, outcome, preparation
+from dispatch.ids import OrderId
+from geo.eta import Phase, Told
+from geo.margin import Estimate
 
 HEADS = {
     "orders.txt": "order\tx\ty\tplacement_time\trestaurant\tready_time",
@@ -62,9 +65,50 @@ def test_food_ready_at_once_does_not_foretell_itself(tmp_path: Path) -> None:
     assert float(str(measured["off_min"])) > 5
 
 
-def test_an_hour_with_few_estimates_is_not_judged_by_itself() -> None:
-    found = coverage({18: [True] * 90 + [False] * 30, 19: [False] * 99})
+def outcomes(day: int, hour: int, orders: int, held: int) -> list[Outcome]:
+    """Return what came of so many orders, each told of once, and of so many of them rightly."""
+    return [
+        Outcome(
+            day=day,
+            order_id=OrderId(f"ord_{hour}_{one}"),
+            phase=Phase.PLACED,
+            hour=hour,
+            off_s=60.0,
+            width_s=600.0,
+            is_held=one < held,
+        )
+        for one in range(orders)
+    ]
+
+
+def test_an_hour_with_few_orders_is_not_judged_by_itself() -> None:
+    found = coverage([*outcomes(1, 18, 120, 90), *outcomes(1, 19, 99, 0)])
 
     assert found["by_hour"] == {"18": 0.75}
-    assert found["told_by_hour"] == {"18": 120}
+    assert found["orders_by_hour"] == {"18": 120}
     assert found["worst_off"] == pytest.approx(0.05)
+
+
+def test_an_hour_is_judged_over_all_days_beside_each_of_them() -> None:
+    found = coverage([*outcomes(1, 18, 100, 70), *outcomes(2, 18, 100, 90)])
+
+    assert found["by_hour"] == {"18": 0.8}
+    assert found["orders_by_hour"] == {"18": 200}
+    assert found["days_by_hour"] == {"18": {"lowest": 0.7, "highest": 0.9, "sd": 0.1}}
+
+
+def test_an_estimate_counts_in_the_hour_it_was_told_in() -> None:
+    told_s = 18.9 * 3_600
+    estimate = Estimate(
+        low_s=told_s + 600,
+        at_s=told_s + 1_200,
+        high_s=told_s + 1_800,
+        raw_s=told_s + 1_200,
+        width_s=1_200,
+        told_s=told_s,
+        load=0.5,
+    )
+
+    found = outcome(1, OrderId("ord_1"), Told(Phase.PLACED, estimate, told_s + 1_500))
+
+    assert (found.hour, found.is_held, found.off_s, found.width_s) == (18, True, 300, 1_200)

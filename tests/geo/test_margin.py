@@ -1,19 +1,30 @@
 """Margins bring coverage back, however wrong the estimates are by themselves."""
 
+from itertools import repeat
 from random import Random
 
+import msgspec
 import pytest
 
-from geo.margin import Estimate, Margin
+from geo.margin import GOING_ON_MAX, Estimate, Margin
+from geo.spread import spread_of
+
+T0 = 1_800_000_000.0
+FOUND = spread_of([900.0, 1_200.0, 1_500.0])
+PAUSE_S = 20.0
+
+
+def told_by(margin: Margin) -> Estimate:
+    return margin.estimate(FOUND, told_s=T0, load=1.0)
 
 
 def share_held(
     rng: Random, margin: Margin, outcomes: int, *, off_s: float, spread_s: float
 ) -> tuple[float, Margin]:
     """Return what share of estimates held whose world is off by so much, and what was learned."""
-    held = 0
-    for _ in range(outcomes):
-        told = margin.estimate(900, 1_200, 1_500)
+    held, began_s = 0, T0 + PAUSE_S * len(margin.outcomes)
+    for number in range(outcomes):
+        told = margin.estimate(FOUND, told_s=began_s + number * PAUSE_S, load=1.0)
         happened_s = rng.gauss(1_200 + off_s, spread_s)
         held += told.low_s <= happened_s <= told.high_s
         margin = margin.learned(told, happened_s)
@@ -48,12 +59,12 @@ def test_coverage_is_back_soon_after_the_world_has_changed() -> None:
 def test_the_middle_is_led_to_where_half_ends_above() -> None:
     _, margin = share_held(Random(7), Margin(), 500, off_s=600, spread_s=120)
 
-    assert margin.estimate(900, 1_200, 1_500).at_s == pytest.approx(1_800, abs=60)
+    assert told_by(margin).at_s == pytest.approx(1_800, abs=60)
 
 
 @pytest.mark.parametrize("happened_s", [float("nan"), float("inf"), float("-inf")])
 def test_an_outcome_that_is_no_time_teaches_nothing(happened_s: float) -> None:
-    told = Margin().estimate(900, 1_200, 1_500)
+    told = told_by(Margin())
 
     assert Margin().learned(told, happened_s) == Margin()
 
@@ -61,9 +72,48 @@ def test_an_outcome_that_is_no_time_teaches_nothing(happened_s: float) -> None:
 def test_one_absurd_outcome_does_not_carry_the_edges_away() -> None:
     rng = Random(7)
     _, margin = share_held(rng, Margin(), 200, off_s=0, spread_s=240)
-    before = margin.estimate(900, 1_200, 1_500)
+    before = told_by(margin)
 
-    after = margin.learned(before, 1e12).estimate(900, 1_200, 1_500)
+    after = told_by(margin.learned(before, 1e12))
 
     assert after.high_s - before.high_s < 120
     assert isinstance(after, Estimate)
+
+
+def test_an_outcome_that_is_not_remembered_counts_in_the_shares_alone() -> None:
+    told = told_by(Margin())
+
+    margin = Margin().learned(told, told.high_s + 60, is_remembered=False)
+
+    assert len(margin.outcomes) == 0
+    assert margin.above < Margin().above
+    assert margin.below > Margin().below
+
+
+def test_orders_that_do_not_come_move_the_edges_before_they_have_come() -> None:
+    rng = Random(7)
+    _, margin = share_held(rng, Margin(), 50, off_s=0, spread_s=60)
+    under_way = [told_by(margin)] * 50
+
+    waiting = margin.beside(under_way, T0 + 3_600)
+
+    assert told_by(waiting).high_s > told_by(margin).high_s + 600
+    assert told_by(waiting.beside((), T0 + 3_600)) == told_by(margin)
+
+
+def test_only_so_many_estimates_under_way_are_looked_at() -> None:
+    endless = repeat(told_by(Margin()))
+
+    margin = Margin().beside(endless, T0)
+
+    assert len(margin.going_on) == GOING_ON_MAX
+
+
+def test_what_the_first_version_learned_is_read_still() -> None:
+    written = msgspec.msgpack.encode(
+        {"off": [[0.1, 0.2]], "under_way": [0.5], "below": 0.05, "above": 0.2}
+    )
+
+    margin = msgspec.msgpack.decode(written, type=Margin)
+
+    assert margin == Margin(below=0.05, above=0.2)

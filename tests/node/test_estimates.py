@@ -5,6 +5,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import numpy as np
 import trio
 import trio.testing
 
@@ -12,12 +13,15 @@ from dispatch.arrival import EstimatesUnreachable
 from dispatch.ids import Instant, MarketId, ShardId, after
 from dispatch.policy import Policy
 from geo.eta import Eta, Observation, Part
-from geo.point import LatLng
-from geo.travel import OnStreets, StraightLine
-from node.estimates import SAVE_S, USUAL_WAY, Estimates, way_of
+from geo.point import LatLng, Point
+from geo.travel import OnStreets, StraightLine, TravelTimes, Ways
+from node.estimates import SAVE_S, Estimates, StreetsSoon, way_of
 from node.hosting import Market
 from node.tenancy import Tenancy
 from node.wiring import SHARD, composed
+from streets.exact import UNREACHABLE_S
+from streets.soon import STAND_IN
+from streets.travel import NoStreets
 
 DAWN = Instant(1_800_000_000_000)
 ELSEWHERE = ShardId(7)
@@ -27,6 +31,7 @@ MARKET = Market(
     travel=StraightLine(speed_mps=5.0),
     solver="insert",
 )
+STREETS = OnStreets(folder="malta", vehicle="bicycle", centre=LatLng(35.9, 14.5))
 LEARNED = Eta().learned(Observation(Part.COOKING, "rst_1", 2_400.0))
 MORE = LEARNED.learned(Observation(Part.COOKING, "rst_1", 2_500.0))
 
@@ -142,8 +147,62 @@ def test_a_market_that_nobody_knows_anything_of_has_priors() -> None:
     assert estimates(KeptTimes()).find(ELSEWHERE) == Eta()
 
 
-def test_rides_are_measured_by_a_straight_line_where_there_are_streets() -> None:
-    streets = OnStreets(folder="malta", vehicle="bicycle", centre=LatLng(35.9, 14.5))
+HERE, THERE = Point(0, 0), Point(900, 0)
+SLOW = StraightLine(speed_mps=3.0)
 
-    assert way_of(streets) == USUAL_WAY
+
+def test_rides_are_measured_by_the_streets_that_rounds_plan_with() -> None:
+    asked: list[Ways] = []
+
+    def opened(ways: Ways) -> TravelTimes:
+        asked.append(ways)
+        return SLOW if len(asked) > 1 else STAND_IN
+
+    way = StreetsSoon(STREETS, opened)
+    took_s = [way.seconds(HERE, THERE) for _ in range(5)]
+
+    assert took_s == [STAND_IN.seconds(HERE, THERE), *[300] * 4]
+    assert asked == [STREETS] * 2
+    assert way_of(STREETS) == StreetsSoon(STREETS)
+
+
+def test_rides_are_measured_by_a_straight_line_where_streets_cannot_be_opened() -> None:
+    def opened(ways: Ways) -> TravelTimes:
+        raise NoStreets(f"{ways} is not here")
+
+    took_s = StreetsSoon(STREETS, opened).seconds(HERE, THERE)
+
+    assert took_s == STAND_IN.seconds(HERE, THERE)
+
+
+def test_a_ride_that_no_street_leads_to_is_measured_by_a_straight_line() -> None:
+    def opened(_ways: Ways) -> TravelTimes:
+        return StraightLine(speed_mps=900 / UNREACHABLE_S)
+
+    way = StreetsSoon(STREETS, opened)
+    took_s = way.seconds(HERE, THERE)
+    times_s = way.matrix_s(np.array([(0.0, 0.0)]), np.array([(900.0, 0.0), (0.0, 0.0)]))
+
+    assert took_s == STAND_IN.seconds(HERE, THERE)
+    assert times_s.tolist() == [[took_s, 0.0]]
+
+
+def test_where_there_are_no_streets_rides_are_measured_by_the_straight_line_of_rounds() -> None:
     assert way_of(MARKET.travel) == MARKET.travel
+
+
+async def test_of_a_node_that_dies_only_what_was_learned_since_the_last_minute_is_lost(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = KeptTimes()
+    dying, next_owner = estimates(store), estimates(store)
+
+    async with attended(dying):
+        reckoner = dying._own[SHARD]  # noqa: SLF001 - it learns from orders.  # pyright: ignore[reportPrivateUsage]
+        reckoner.eta = MORE
+        await trio.sleep(SAVE_S + 1)
+        reckoner.eta = MORE.learned(Observation(Part.COOKING, "rst_1", 2_600.0))
+    async with attended(next_owner):
+        found = next_owner.find(SHARD)
+
+    assert found.parts == MORE.parts

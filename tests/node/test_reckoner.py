@@ -7,13 +7,14 @@ from msgspec import Struct, structs
 
 from actors.failures import ActorGone
 from dispatch import order
+from dispatch.arrival import hour_of
 from dispatch.delivery import ArriveAtDropOff, ArriveAtPickup, HandToCustomer, PickUp
 from dispatch.ids import Instant, OrderId, after
 from dispatch.order import Accept, Expect, MarkReady, Message, Order
 from dispatch.step import Refused, Tell
 from geo.eta import Part, Phase, Told
 from geo.travel import StraightLine
-from node.reckoner import FOLLOWED_MAX, Journey, Reckoner
+from node.reckoner import FOLLOWED_MAX, REMEMBERED_OF, Journey, Reckoner
 from tests.dispatch.builders import CUSTOMER, NOW, ORDER, POLICY, a_place, later, said, sure
 
 TRAVEL = StraightLine(speed_mps=5.0)
@@ -118,6 +119,40 @@ def test_the_first_estimate_of_each_phase_is_judged_at_the_door() -> None:
     assert {told.happened_s for told in market.told} == {after(NOW, 1_150) / 1_000}
     scores = market.reckoner.statistics().scores
     assert all(sum(score.told for score in scores[phase]) == 1 for phase in Phase)
+
+
+def test_an_estimate_counts_in_the_hour_it_was_told_in() -> None:
+    market = Market()
+    market.now = NOW
+    market.place()
+
+    market.after(7_200, Accept(later(7_800)))
+    market.order = structs.replace(sure(market.order), delivery=_HELD)
+    market.after(7_300, said(ArriveAtPickup))
+    market.after(7_400, said(PickUp))
+    market.after(7_500, said(ArriveAtDropOff))
+    market.after(7_600, said(HandToCustomer))
+
+    scores = market.reckoner.statistics().scores
+    assert scores[Phase.PLACED][hour_of(NOW)].told == 1
+    assert scores[Phase.COOKING][hour_of(NOW) + 2].told == 1
+
+
+def test_of_a_crowd_every_other_order_is_remembered() -> None:
+    market = Market()
+    market.place()
+    journeys = market.reckoner._journeys  # noqa: SLF001 - hundreds of orders are slow.  # pyright: ignore[reportPrivateUsage]
+    known = journeys.pop(ORDER)
+    journeys.update({OrderId(f"ord_x{one}"): known for one in range(REMEMBERED_OF)})
+
+    remembered: list[bool] = []
+    for _ in range(4):
+        market.order = None
+        market.place()
+        remembered.append(journeys.pop(ORDER).is_remembered)
+
+    assert known.is_remembered
+    assert remembered == [True, False, True, False]
 
 
 def test_what_has_ended_is_not_followed_any_more() -> None:
