@@ -3,8 +3,9 @@
 Until pay is computed here, a credit stands for it: so much for an order, and so much for a minute
 at work, so that neither far orders nor slow kitchens cost a courier his share. Who has less credit
 an hour than the mean of those on shift with him is a little cheaper for the next order, who has
-more a little dearer. The price is bounded, so that a customer never waits long for it; it knows
-nothing of speed, lateness or declined offers, so there is nothing to win by hurrying.
+more a little dearer, in a market whose policy has such a price. It is bounded, so that a customer
+never waits long for it; it knows nothing of speed, lateness or declined offers, so there is nothing
+to win by hurrying.
 """
 
 from collections.abc import Mapping

@@ -29,8 +29,10 @@ class Matching(Struct, frozen=True, kw_only=True):
     """Orders of one restaurant that a courier may carry together."""
     trips_max: Annotated[int, Meta(ge=1, le=16)] = 8
     """Trips that a courier's plan may hold, the one being driven included."""
-    candidates_now_max: Count = 24
+    candidates_now_max: Count = 12
     """Couriers looked at for an order because they could be at its restaurant first, as of now."""
+    candidates_idle_max: Count = 24
+    """Couriers looked at because they could be there first of those who have nothing to do yet."""
     candidates_after_max: Count = 16
     """Couriers looked at because they could be there first once their present plan is done."""
     iterations_min: Count = 20
@@ -45,7 +47,7 @@ class Matching(Struct, frozen=True, kw_only=True):
     """How much dearer a change may make the plan early in a round; too much undoes good ones."""
     tile_orders_max: Annotated[int, Meta(ge=1, le=10_000)] = 600
     """Open orders planned together; a larger market is cut into tiles of at most so many."""
-    tile_sweeps: Annotated[int, Meta(ge=1, le=8)] = 2
+    tile_sweeps: Annotated[int, Meta(ge=1, le=8)] = 3
     """Times that a market in tiles is planned, each time cut elsewhere; more mend more borders."""
     work_price: Share = 0.15
     """Price of a second of courier's travel and service, in customer's seconds."""
@@ -55,10 +57,12 @@ class Matching(Struct, frozen=True, kw_only=True):
     """How far away a restaurant weighs a third of one at hand in that expectation."""
     demand_memory_s: Annotated[float, Meta(gt=0, le=864_000)] = 3_600.0
     """Time after which an order counts half in where the next ones are expected from."""
-    ready_lead: Annotated[float, Meta(ge=0, le=3)] = 0.6
-    """Spreads by which food is expected before the middle of its likely times; 0 is the middle."""
-    switch_price_s: Seconds = 0.0
-    """Price of moving an order from the courier who holds it to another."""
+    ready_lead: Annotated[float, Meta(ge=0, le=3)] = 1.2
+    """How long before his food is expected a courier is to be there, in standard deviations of when
+    it will be ready; 0 is at the mean, and food that is surely ready then makes nobody early."""
+    switch_price_s: Seconds = 60.0
+    """Price of moving an order from the courier who holds it: another has to be asked, who may
+    decline, and what the first has driven for it was in vain."""
     ageing_s: Annotated[float, Meta(gt=0, le=1e9)] = 1_800.0
     """Delay at which a second more counts twice; without such ageing a far order could starve."""
     unplanned_price_s: Seconds = 12_000.0
@@ -94,7 +98,7 @@ class Fairness(Struct, frozen=True, kw_only=True):
     """Credit for an order brought to its door."""
     credit_minute: Annotated[float, Meta(ge=0, le=1e6)] = 0.2
     """Credit for a minute at work, so that who gets the far orders does not earn less by it."""
-    price_s_max: Seconds = 60.0
+    price_s_max: Seconds = 0.0
     """Most that an order is dearer with who has earned more, or cheaper with who less; 0 is off."""
     prior_s: Annotated[float, Meta(gt=0, le=7 * 86_400)] = 5_400.0
     """Time on shift as which everybody begins at the mean, so that a first order proves little."""
@@ -158,6 +162,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Handover time at a restaurant: half before the food changes hands, half after."""
     dropoff_s: Seconds = 120.0
     """Handover time at a customer's door: half before the food changes hands, half after."""
+    door_wait_s: Seconds = 300.0
+    """Time a courier waits at a door where nobody opens before he may give the order up."""
     bag_s_max: Seconds = 2_400.0
     """Time food of a bundle may be in the bag; a single order may take as long as its way does."""
     load_max: Annotated[int, Meta(ge=1, le=100)] = 6

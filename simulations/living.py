@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from dispatch.ids import after
 from dispatch.lease import NodeId
-from dispatch.policy import Matching, Policy
+from dispatch.policy import Policy
 from geo.point import LatLng
 from node.atlas import Settings
 from node.clock import steady_s, wall
@@ -53,7 +53,6 @@ POLICY = Policy(
     pickup_s=2.0,
     dropoff_s=2.0,
     quiet_s=45.0,
-    matching=Matching(switch_price_s=60.0),
 )
 MANNERS = Manners(
     pings_per_s=1.0,

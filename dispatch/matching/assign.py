@@ -13,8 +13,8 @@ import numpy as np
 from dispatch.matching.flow import cheapest_flow
 from dispatch.matching.nearest import plan_cost_s, possible, waiting
 from dispatch.matching.plan import Effort, Plan, Rows, told, warmed
-from dispatch.matching.problem import Problem, problem
-from dispatch.matching.snapshot import Floats, Ints, Snapshot
+from dispatch.matching.problem import INSTANT_S, Problem, Records, problem
+from dispatch.matching.snapshot import NOBODY, Floats, Ints, Snapshot
 from dispatch.policy import Policy
 from geo.travel import TravelTimes
 
@@ -97,7 +97,7 @@ def bundle_costs(p: Problem, bundle: list[int], free: list[int]) -> Floats:
     off_s = whom["off_s"]
     # Too late stays too late, but finite.
     reach_s = np.minimum(p.reach_s[restaurant, free], off_s + 1.0)
-    picked_up_s = np.maximum(np.maximum(orders["ready_s"].max(), reach_s + p.pickup_s / 2), 0.0)
+    picked_up_s = _picked_up_s(orders, np.maximum(reach_s + p.pickup_s / 2, 0.0))
     after_s = _after_pickup_s(p, bundle)
     delays_s = picked_up_s[:, None] + after_s - orders["earliest_s"]
     aged_s = (delays_s + delays_s**2 * p.ageing_per_s).sum(axis=1)
@@ -111,8 +111,18 @@ def bundle_costs(p: Problem, bundle: list[int], free: list[int]) -> Floats:
         & (orders["size"].sum() <= whom["capacity"])
         & ~p.barred[np.ix_(bundle, free)].any(axis=0)
     )
-    fair_s = whom["order_price_s"] * len(bundle)
-    return np.where(fits, aged_s + p.work_price * work_s + p.end_price * end_s + fair_s, np.inf)
+    held_by = orders["held_by"][:, None]
+    moved = ((held_by != NOBODY) & (held_by != np.array(free, dtype=np.int64))).sum(axis=0)
+    whose_s = whom["order_price_s"] * len(bundle) + p.switch_price_s * moved
+    return np.where(fits, aged_s + p.work_price * work_s + p.end_price * end_s + whose_s, np.inf)
+
+
+def _picked_up_s(orders: Records, there_s: Floats) -> Floats:
+    """Return when a bundle is expected to change hands, couriers being there from `there_s` on."""
+    soonest_s, latest_s = orders["soonest_s"].max(), orders["latest_s"].max()
+    into_s = np.clip(there_s - soonest_s, 0.0, latest_s - soonest_s)
+    mean_s = (soonest_s + latest_s) / 2 + into_s**2 / max(2 * (latest_s - soonest_s), INSTANT_S)
+    return np.maximum(there_s, mean_s)
 
 
 def _assigned(p: Problem, bundles: list[list[int]], costs: Floats) -> list[tuple[int, int]]:

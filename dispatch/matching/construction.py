@@ -46,6 +46,8 @@ def _blank(p: Problem, matching: Matching) -> Draft:
         trial=np.zeros(longest + 1, dtype=STOP),
         picked=np.zeros(couriers, dtype=np.int64),
         seen=np.zeros(couriers, dtype=np.int64),
+        soon=np.zeros((2, max(p.idle_max, p.after_max)), dtype=np.int64),
+        soon_s=np.zeros((2, max(p.idle_max, p.after_max))),
         choices=np.zeros(orders, dtype=CHOICE),
         first=np.searchsorted(p.orders["restaurant"][of], np.arange(len(p.near) + 1)),
         of=of,

@@ -96,10 +96,11 @@ def _bound(known: Snapshot, courier: int) -> RestaurantId | None:
 def _due_s(
     known: Snapshot, firsts: list[tuple[int, Trip]], policy: Policy, travel: TravelTimes
 ) -> list[float]:
-    """Return for each first trip how many seconds its courier could still wait and lose nothing."""
+    """Return for each first trip how many seconds its courier had better still wait."""
     rows = {one: row for row, one in enumerate(known.order_ids)}
     orders = [[rows[one] for one in trip.order_ids] for _, trip in firsts]
-    ready_s = np.array([known.ready_s[trip].max() for trip in orders])
+    early_s = known.ready_s - policy.matching.ready_lead * known.spread_s
+    ready_s = np.array([early_s[trip].max() for trip in orders])
     restaurants = known.restaurant[[trip[0] for trip in orders]]
     legs_s = travel.matrix_s(
         known.free_xy[[row for row, _ in firsts]], known.restaurant_xy[restaurants]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dispatch.matching.problem import Records
-from dispatch.matching.snapshot import Ints
+from dispatch.matching.snapshot import Floats, Ints
 
 STOP = np.dtype(
     [
@@ -29,10 +29,11 @@ ROUTE = np.dtype(
         ("run_s", np.float64),
         ("end_s", np.float64),
         ("end_at", np.int64),
+        ("mark", np.int64),
     ]
 )
 """A route's stops and trips, what it costs, the part of that which is not the price of its end, and
-when and at which origin the courier is through with it."""
+when and at which origin the courier is through with it, and what tells its stops from others."""
 
 CHOICE = np.dtype(
     [
@@ -46,6 +47,19 @@ CHOICE = np.dtype(
     ]
 )
 """Where an order fits best, what it adds there, and what it would add with another courier."""
+
+
+SEAT = np.dtype(
+    [
+        ("mark", np.int64),
+        ("pair", np.int64),
+        ("added_s", np.float64),
+        ("at", np.int32),
+        ("kind", np.int32),
+    ]
+)
+"""What an order adds in its best place of a route, remembered. Where it has no place, `at` is
+NOBODY, and `added_s` what it would add at least. `pair` is the order and the courier in one."""
 
 
 class Draft(NamedTuple):
@@ -65,6 +79,10 @@ class Draft(NamedTuple):
     """(C,) the candidates found for the order in hand."""
     seen: Ints
     """(C,) the stamp of the last look at which the courier was picked."""
+    soon: Ints
+    """(2, S) who is first at a restaurant, of the idle and of the busy,"""
+    soon_s: Floats
+    """(2, S) and when."""
     choices: Records
     """(N,) of the orders waiting to be inserted."""
     first: Ints
@@ -78,8 +96,10 @@ class Bench(NamedTuple):
 
     kin: Ints
     """(N, K) the orders closest to each in place and time of pickup, the closest first."""
+    idle: Ints
+    """(A, I) the idle couriers first at a restaurant,"""
     after: Ints
-    """(A, B) the busy couriers first at a restaurant after all they have to do."""
+    """(A, B) and the busy ones, after all they have to do."""
     group: Ints
     """(N,) the orders taken out."""
     was_with: Ints
@@ -94,6 +114,12 @@ class Bench(NamedTuple):
     """(C, L)"""
     spare: Records
     """(2, 2 L) two routes in the making."""
+    memo: Records
+    """(M,) seats, M a power of two."""
+    places: Records
+    """(N P,) the cheapest places of the orders that are dealt anew, those of one together."""
+    first: Ints
+    """(N + 1,) where the places of each order of the group begin."""
     dice: Ints
     """(2,) where the two generators stand."""
     counts: Ints

@@ -2,16 +2,18 @@
 
 The search is a large neighbourhood search on whole routes. An iteration takes a few related orders
 out of the plan, or all that one courier has to do, and puts them back in drawn order, each where it
-costs least; or two couriers exchange trips, or all they have from a trip on. What became cheaper is
-kept; what became dearer is kept now and then, by a temperature that falls to nothing while the
-round lasts, and is undone otherwise. A low temperature is enough, and more does harm: it starts
-from a plan that is good already, because it was the last round's. Only a search that lasts longer
-than usual starts hotter, by how much longer.
+costs least; or two couriers exchange trips, or all they have from a trip on. First of all, and now
+and then, every courier hands in an order and all of those are dealt anew, as costs least together:
+that finds the long chains of exchanges that no single step does. What became cheaper is kept; what
+became dearer is kept now and then, by a temperature that falls to nothing while the round lasts,
+and is undone otherwise. A low temperature is enough, and more does harm: it starts from a plan that
+is good already, because it was the last round's. Only a search that lasts longer than usual starts
+hotter, by how much longer.
 
 The work is counted in iterations and the dice are thrown from a seed, so the same knowledge gives
 the same plan everywhere. A clock may only end it early (`is_over`, asked between chunks); whoever
 lends one says so in the record. The plan handed back is the cheapest that stood at the end of a
-chunk, and never dearer than the one it began with.
+chunk or after a deal, and never dearer than the one it began with.
 """
 
 from collections.abc import Callable
@@ -19,18 +21,23 @@ from collections.abc import Callable
 import numpy as np
 
 from dispatch.matching.construction import draft_of, effort_of, rows_of
-from dispatch.matching.draft import ROUTE, STOP, Bench, Draft
+from dispatch.matching.draft import CHOICE, ROUTE, SEAT, STOP, Bench, Draft
 from dispatch.matching.insertion import (
     GAIN_S_MIN,
+    GAINS,
     anneal,
     copy,
+    deal,
     fill,
-    find_after,
-    find_kin,
+    find_places,
+    find_soonest,
+    hand_in,
     total_s,
 )
+from dispatch.matching.kin import find_kin
+from dispatch.matching.pairing import Arcs, cheapest_pairs
 from dispatch.matching.plan import Plan, told, warmed
-from dispatch.matching.problem import Problem, problem
+from dispatch.matching.problem import Problem, Records, problem
 from dispatch.matching.snapshot import NOBODY, Snapshot
 from dispatch.policy import Matching, Policy
 from geo.travel import TravelTimes
@@ -40,6 +47,10 @@ type IsOver = Callable[[], bool]
 
 KIN_MAX = 12
 """Orders that are remembered as closest to each."""
+PLACES_MAX = 24
+"""Couriers that an order dealt anew may go to: those with whom it costs least."""
+SEATS_PER_ORDER = 64
+"""Prices that are remembered during a search."""
 CHUNK = 256
 """Iterations between two looks at the clock: about ten milliseconds of the largest markets."""
 
@@ -96,17 +107,47 @@ def search(
     done = stale = 0
     while done < iterations and not is_over():
         if done >= stale:
-            find_after(p, draft, bench.after)
+            find_soonest(p, draft, bench)
+            cost_s = deal_anew(p, draft, bench, cost_s)
+            best_s = _noted(draft, cost_s, best, best_s)
             stale = done + max(CHUNK, len(p.orders))
         last = min(done + CHUNK, iterations)
         cost_s -= anneal(p, draft, bench, matching.removed_max, heat_s, done, last, iterations)
         done = last
-        if cost_s < best_s - GAIN_S_MIN:
-            best_s = cost_s
-            copy(draft, best)
+        best_s = _noted(draft, cost_s, best, best_s)
     if best_s < cost_s - GAIN_S_MIN:
         copy(best, draft)
     return done
+
+
+def _noted(draft: Draft, cost_s: float, best: Draft, best_s: float) -> float:
+    """Make `best` what the draft is, if that is cheaper; return what `best` costs then."""
+    if cost_s >= best_s - GAIN_S_MIN:
+        return best_s
+    copy(draft, best)
+    return cost_s
+
+
+def deal_anew(p: Problem, draft: Draft, bench: Bench, cost_s: float) -> float:
+    """Have every courier hand in one of his orders, and deal them all anew as costs least.
+
+    Each gets one of them at most, or one that was left out. That everybody gets back what he handed
+    in is among the ways there are. Returns what the plan costs then, which cost `cost_s`.
+    """
+    count = hand_in(p, draft, bench)
+    found = find_places(p, draft, bench, count)
+    first, places = bench.first[: count + 1], bench.places[:found]
+    arcs = Arcs(
+        first=first,
+        row=np.repeat(np.arange(count), np.diff(first)),
+        column=np.ascontiguousarray(places["courier"]),
+        cost_s=np.ascontiguousarray(places["added_s"]),
+        alone_s=np.ascontiguousarray(p.orders["leave_out_s"][bench.group[:count]]),
+    )
+    deal(p, draft, bench, cheapest_pairs(arcs, len(p.couriers)))
+    dealt_s = float(total_s(p, draft))
+    draft.tally[GAINS] += dealt_s < cost_s - GAIN_S_MIN
+    return dealt_s
 
 
 def bench_of(p: Problem, draft: Draft, seed: int) -> Bench:
@@ -116,6 +157,7 @@ def bench_of(p: Problem, draft: Draft, seed: int) -> Bench:
     find_kin(p, kin)
     return Bench(
         kin=kin,
+        idle=np.full((len(p.between_restaurants), p.idle_max), NOBODY),
         after=np.full((len(p.between_restaurants), p.after_max), NOBODY),
         group=np.zeros(orders, dtype=np.int64),
         was_with=np.zeros(orders, dtype=np.int64),
@@ -124,9 +166,19 @@ def bench_of(p: Problem, draft: Draft, seed: int) -> Bench:
         kept=np.zeros(couriers, dtype=ROUTE),
         kept_stops=np.zeros((couriers, longest), dtype=STOP),
         spare=np.zeros((2, 2 * longest), dtype=STOP),
+        memo=_memo(orders),
+        places=np.zeros(orders * PLACES_MAX, dtype=CHOICE),
+        first=np.zeros(orders + 1, dtype=np.int64),
         dice=np.array([1 + seed * 7_919 % places for places in _DICE]),
         counts=np.zeros(3, dtype=np.int64),
     )
+
+
+def _memo(orders: int) -> Records:
+    """Return an empty memory: a pair of nobody is in every seat."""
+    memo = np.zeros(1 << (SEATS_PER_ORDER * orders).bit_length(), dtype=SEAT)
+    memo["pair"] = NOBODY
+    return memo
 
 
 def copied(draft: Draft) -> Draft:

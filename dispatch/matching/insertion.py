@@ -5,7 +5,9 @@ pickup before a marked one is implied. An order can enter a route as a trip of i
 trip or behind the last, or join a trip of its restaurant at any place. Each entry is priced by
 walking the route from where it changes, so nothing is approximated. `schedule` says the same in
 plain Python and referees this module in the tests; with NUMBA_DISABLE_JIT=1 in the environment the
-code below runs uncompiled, a hundred times slower and with the same results.
+code below runs uncompiled, a hundred times slower and with the same results. What runs in a loop is
+compiled into the loop: to hand a problem on, array by array, costs more than most of what is done
+with it.
 
 It is one file because of the compiler's cache (see `compiled`). The functions change the arrays of
 a `Draft` and of a search's `Bench` and nothing else.
@@ -13,10 +15,10 @@ a `Draft` and of a search's `Bench` and nothing else.
 
 import numpy as np
 
-from dispatch.matching.compiled import compiled, inlined
+from dispatch.matching.compiled import inlined, lean
 from dispatch.matching.draft import Bench, Draft
-from dispatch.matching.problem import Problem, Records
-from dispatch.matching.snapshot import NOBODY, Ints
+from dispatch.matching.problem import INSTANT_S, Problem, Records
+from dispatch.matching.snapshot import NOBODY, Floats, Ints
 
 ALONE = 0
 """The order becomes a trip of its own."""
@@ -38,7 +40,7 @@ SLACK_S = 120.0
 
 
 @inlined
-def walk(  # noqa: PLR0913, PLR0917, C901 (one walk, which a call per trip would make slow)
+def walk(  # noqa: PLR0913, PLR0915, PLR0917, C901 (one walk, which a call per trip would make slow)
     p: Problem,
     courier: int,
     stops: Records,
@@ -65,12 +67,15 @@ def walk(  # noqa: PLR0913, PLR0917, C901 (one walk, which a call per trip would
     while start < length:
         order = p.orders[stops[start]["order"]]
         restaurant = order["restaurant"]
-        ready_s = float(order["ready_s"])
+        soonest_s, latest_s = float(order["soonest_s"]), float(order["latest_s"])
+        share_per_s = float(order["share_per_s"])
         load = order["size"]
         stop = start + 1
         while stop < length and not stops[stop]["opens"]:
             other = p.orders[stops[stop]["order"]]
-            ready_s = max(ready_s, float(other["ready_s"]))
+            soonest_s = max(soonest_s, float(other["soonest_s"]))
+            latest_s = max(latest_s, float(other["latest_s"]))
+            share_per_s = 1.0 / max(latest_s - soonest_s, INSTANT_S)
             load += other["size"]
             stop += 1
         if load > who["capacity"] or stop - start > p.bundle_max:
@@ -85,7 +90,11 @@ def walk(  # noqa: PLR0913, PLR0917, C901 (one walk, which a call per trip would
             leg_s = float(p.to_restaurant[origin, restaurant])
             clock_s = max(clock_s, 0.0) + leg_s
             work_s += leg_s
-        picked_up_s = max(ready_s, clock_s + p.pickup_s / 2, 0.0)
+        # The mean pickup, as `schedule` has it; branches would make the search a third slower.
+        there_s = max(clock_s + p.pickup_s / 2, 0.0)
+        into_s = min(max(there_s - soonest_s, 0.0), latest_s - soonest_s)
+        mean_s = (soonest_s + latest_s + into_s * into_s * share_per_s) / 2
+        picked_up_s = max(there_s, mean_s)
         if picked_up_s > off_s:
             return np.inf, np.inf
         clock_s = picked_up_s + p.pickup_s / 2
@@ -217,6 +226,35 @@ def best_slot(  # noqa: C901, PLR0912 (one walk along the route)
 
 
 @inlined
+def _mark(stops: Records, length: int) -> int:
+    """Return a number that tells a row of stops from every other, but for one case in 10 ** 18."""
+    one, other = 0, 0
+    for k in range(length):
+        stop = 2 * stops[k]["order"] + stops[k]["opens"] + 1
+        one = (40_014 * one + stop) % 2_147_483_563
+        other = (40_692 * other + stop) % 2_147_483_399
+    return one << 31 | other
+
+
+@inlined
+def known_slot(
+    p: Problem, d: Draft, memo: Records, courier: int, order: int, most_s: float
+) -> tuple[float, int, int]:
+    """Return what `best_slot` does, from memory if it was asked that of this very route before."""
+    mark, pair = d.routes[courier]["mark"], order << 32 | courier
+    seat = memo[(mark ^ order * 73_856_093 ^ courier * 19_349_663) & (memo.shape[0] - 1)]
+    is_there = seat["mark"] == mark and seat["pair"] == pair
+    if not is_there or (seat["at"] == NOBODY and seat["added_s"] < most_s):
+        added_s, at, kind = best_slot(p, d, courier, order, most_s)
+        seat["mark"], seat["pair"], seat["at"], seat["kind"] = mark, pair, at, kind
+        # Of a place that is not there it is remembered how dear it would be at least.
+        seat["added_s"] = most_s if at == NOBODY else added_s
+    if seat["at"] == NOBODY or seat["added_s"] >= most_s:
+        return np.inf, NOBODY, ALONE
+    return float(seat["added_s"]), int(seat["at"]), int(seat["kind"])
+
+
+@inlined
 def refresh(p: Problem, d: Draft, courier: int) -> None:
     """Price a courier's route anew after it changed."""
     route, stops = d.routes[courier], d.stops[courier]
@@ -232,12 +270,13 @@ def refresh(p: Problem, d: Draft, courier: int) -> None:
     route["run_s"] = run_s
     route["cost_s"] = run_s + end_price_s(p, courier, stops, length)
     route["end_s"] = end_s
+    route["mark"] = _mark(stops, length)
     route["end_at"] = courier
     if length > 0:
         route["end_at"] = p.couriers.shape[0] + stops[length - 1]["order"]
 
 
-@compiled
+@lean
 def settle(p: Problem, d: Draft) -> None:
     """Price the routes of a draft just laid out, and empty those that are not possible."""
     for courier in range(p.couriers.shape[0]):
@@ -280,25 +319,33 @@ def take_out(p: Problem, d: Draft, order: int) -> None:
 
 
 @inlined
-def soonest_after(p: Problem, d: Draft, restaurant: int, soonest: Ints) -> None:
-    """Fill `soonest` with the busy couriers who would be there first after all they have to do."""
-    room = soonest.shape[0]
-    soonest[:] = NOBODY
-    if room == 0:
+def _enlist(found: Ints, found_s: Floats, courier: int, there_s: float) -> None:
+    """Put a courier among those found, the soonest first, if he is there soon enough."""
+    room = found.shape[0]
+    if room == 0 or there_s >= found_s[room - 1]:
         return
-    arrival_s = np.full(room, np.inf)
+    k = room - 1
+    while k > 0 and found_s[k - 1] > there_s:
+        found_s[k], found[k] = found_s[k - 1], found[k - 1]
+        k -= 1
+    found_s[k], found[k] = there_s, courier
+
+
+@inlined
+def soonest(p: Problem, d: Draft, restaurant: int, idle: Ints, after: Ints) -> None:
+    """Fill in who of the idle is there first, and who of the busy after all they have to do."""
+    idle[:] = NOBODY
+    after[:] = NOBODY
+    idle_s, after_s = d.soon_s[0], d.soon_s[1]
+    d.soon_s[:] = np.inf
     for courier in range(p.couriers.shape[0]):
         route = d.routes[courier]
         if route["length"] == 0:
+            _enlist(idle, idle_s, courier, p.reach_s[restaurant, courier])
             continue
         there_s = route["end_s"] + p.to_restaurant[route["end_at"], restaurant]
-        if there_s >= arrival_s[room - 1] or there_s > p.couriers[courier]["off_s"]:
-            continue
-        k = room - 1
-        while k > 0 and arrival_s[k - 1] > there_s:
-            arrival_s[k], soonest[k] = arrival_s[k - 1], soonest[k - 1]
-            k -= 1
-        arrival_s[k], soonest[k] = there_s, courier
+        if there_s <= p.couriers[courier]["off_s"]:
+            _enlist(after, after_s, courier, there_s)
 
 
 @inlined
@@ -314,19 +361,23 @@ def _pick(p: Problem, d: Draft, order: int, courier: int, count: int) -> int:
 
 
 @inlined
-def find_candidates(p: Problem, d: Draft, order: int, after: Ints) -> int:
+def find_candidates(
+    p: Problem, d: Draft, order: int, was_with: int, idle: Ints, after: Ints
+) -> int:
     """Fill `d.picked` with couriers worth pricing for `order`, and return their number.
 
-    They are everyone already serving its restaurant, the first to arrive as of now, and those
-    `after` who arrive first once they are through with their present routes.
+    They are who had it, everyone already serving its restaurant, the first to arrive as of now, the
+    first of the `idle`, and those `after` who arrive first once they are through with their routes.
     """
     restaurant = p.orders[order]["restaurant"]
     d.tally[STAMP] += 1
-    count = 0
+    count = _pick(p, d, order, was_with, 0)
     for k in range(d.first[restaurant], d.first[restaurant + 1]):
         count = _pick(p, d, order, int(d.courier[d.of[k]]), count)
     for k in range(p.near.shape[1]):
         count = _pick(p, d, order, p.near[restaurant, k], count)
+    for k in range(idle.shape[0]):
+        count = _pick(p, d, order, idle[k], count)
     for k in range(after.shape[0]):
         count = _pick(p, d, order, after[k], count)
     d.tally[CANDIDATES] += count
@@ -341,21 +392,7 @@ def least_s(p: Problem, order: int, courier: int) -> float:
     return late_s + p.pickup_s / 2 + fair_s - p.end_price * p.onward_span_s
 
 
-@compiled
-def choose(p: Problem, d: Draft, choice: np.void) -> None:
-    """Find where the order of `choice` fits best, and what it would add with another courier."""
-    order = choice["order"]
-    choice["courier"] = NOBODY
-    choice["added_s"] = np.inf
-    choice["second_s"] = np.inf
-    choice["is_stale"] = False
-    after = np.empty(p.after_max, dtype=np.int64)
-    soonest_after(p, d, int(p.orders[order]["restaurant"]), after)
-    for k in range(find_candidates(p, d, order, after)):
-        offer(p, d, choice, d.picked[k])
-
-
-@compiled
+@inlined
 def offer(p: Problem, d: Draft, choice: np.void, courier: int) -> None:
     """Note what the order of `choice` would add with `courier`, if it is the least or second."""
     if least_s(p, choice["order"], courier) >= choice["second_s"]:
@@ -371,17 +408,31 @@ def offer(p: Problem, d: Draft, choice: np.void, courier: int) -> None:
         choice["second_s"] = added_s
 
 
-@compiled
+@lean
+def choose(p: Problem, d: Draft, choice: np.void) -> None:
+    """Find where the order of `choice` fits best, and what it would add with another courier."""
+    order = choice["order"]
+    choice["courier"] = NOBODY
+    choice["added_s"] = np.inf
+    choice["second_s"] = np.inf
+    choice["is_stale"] = False
+    idle, after = d.soon[0, : p.idle_max], d.soon[1, : p.after_max]
+    soonest(p, d, int(p.orders[order]["restaurant"]), idle, after)
+    for k in range(find_candidates(p, d, order, NOBODY, idle, after)):
+        offer(p, d, choice, d.picked[k])
+
+
+@lean
 def rivals(p: Problem, d: Draft, order: int, found: Records) -> int:
     """Fill `found` (C,) with what `order` would add with each courier who could have it.
 
     Returns their number. The order is taken out for that, and is in no route afterwards.
     """
     take_out(p, d, order)
-    after = np.empty(p.after_max, dtype=np.int64)
-    soonest_after(p, d, int(p.orders[order]["restaurant"]), after)
+    idle, after = d.soon[0, : p.idle_max], d.soon[1, : p.after_max]
+    soonest(p, d, int(p.orders[order]["restaurant"]), idle, after)
     count = 0
-    for k in range(find_candidates(p, d, order, after)):
+    for k in range(find_candidates(p, d, order, NOBODY, idle, after)):
         added_s, at, kind = best_slot(p, d, d.picked[k], order, np.inf)
         if added_s == np.inf:
             continue
@@ -406,7 +457,7 @@ def _most_regretted(p: Problem, choices: Records) -> int:
     return most
 
 
-@compiled
+@lean
 def fill(p: Problem, d: Draft, pool: Ints) -> None:
     """Insert the orders of `pool`, the most regretted first, where leaving out does not cost less.
 
@@ -436,7 +487,7 @@ def fill(p: Problem, d: Draft, pool: Ints) -> None:
                 offer(p, d, d.choices[k], courier)
 
 
-@compiled
+@lean
 def total_s(p: Problem, d: Draft) -> float:
     """Return the cost of the whole plan, orders left out included."""
     cost_s = 0.0
@@ -448,7 +499,7 @@ def total_s(p: Problem, d: Draft) -> float:
     return cost_s
 
 
-@compiled
+@lean
 def copy(source: Draft, target: Draft) -> None:
     """Make `target` the same plan as `source`."""
     for courier in range(source.routes.shape[0]):
@@ -483,30 +534,6 @@ def _below(b: Bench, count: int) -> int:
     return int(_drawn(b) * count)
 
 
-@compiled
-def find_kin(p: Problem, kin: Ints) -> None:
-    """Fill in for each order the others closest to it in place and time of pickup."""
-    orders, room = kin.shape
-    apart_s = np.empty(room)
-    for order in range(orders):
-        here, ready_s = p.orders[order]["restaurant"], p.orders[order]["ready_s"]
-        apart_s[:] = np.inf
-        for other in range(orders):
-            if other == order:
-                continue
-            gap_s = abs(p.orders[other]["ready_s"] - ready_s)
-            if gap_s >= apart_s[room - 1]:
-                continue
-            gap_s += p.between_restaurants[here, p.orders[other]["restaurant"]]
-            if gap_s >= apart_s[room - 1]:
-                continue
-            k = room - 1
-            while k > 0 and apart_s[k - 1] > gap_s:
-                apart_s[k], kin[order, k] = apart_s[k - 1], kin[order, k - 1]
-                k -= 1
-            apart_s[k], kin[order, k] = gap_s, other
-
-
 @inlined
 def _touch(d: Draft, b: Bench, courier: int) -> None:
     """Keep a courier's route as it is before it changes for the first time in this iteration."""
@@ -521,7 +548,7 @@ def _touch(d: Draft, b: Bench, courier: int) -> None:
     b.counts[TOUCHED] += 1
 
 
-@compiled
+@lean
 def _undo(d: Draft, b: Bench) -> None:
     """Make the draft what it was before this iteration."""
     for place in range(b.counts[TOUCHED]):
@@ -536,7 +563,7 @@ def _undo(d: Draft, b: Bench) -> None:
             d.courier[b.kept_stops[place, k]["order"]] = courier
 
 
-@compiled
+@lean
 def _change_s(p: Problem, d: Draft, b: Bench) -> float:
     """Return by how much this iteration has made the plan dearer."""
     change_s = 0.0
@@ -562,7 +589,7 @@ def _lift(p: Problem, d: Draft, b: Bench, order: int) -> None:
         take_out(p, d, order)
 
 
-@compiled
+@lean
 def _lift_kin(p: Problem, d: Draft, b: Bench, seed: int, size: int) -> None:
     """Take out `seed` and orders akin to it, `size` in all; closer ones more often."""
     _lift(p, d, b, seed)
@@ -573,7 +600,7 @@ def _lift_kin(p: Problem, d: Draft, b: Bench, seed: int, size: int) -> None:
             _lift(p, d, b, b.kin[seed, k])
 
 
-@compiled
+@lean
 def _lift_route(p: Problem, d: Draft, b: Bench, courier: int) -> None:
     """Take out all that a courier has to do."""
     _touch(d, b, courier)
@@ -587,7 +614,7 @@ def _lift_route(p: Problem, d: Draft, b: Bench, courier: int) -> None:
     refresh(p, d, courier)
 
 
-@compiled
+@lean
 def _reinsert(p: Problem, d: Draft, b: Bench) -> None:
     """Put the group back, in drawn order, each order where it costs least."""
     for left in range(b.counts[GROUPED], 0, -1):
@@ -597,12 +624,13 @@ def _reinsert(p: Problem, d: Draft, b: Bench) -> None:
         b.group[left - 1], b.was_with[left - 1] = order, was_with
         best_s = float(p.orders[order]["leave_out_s"])
         best, best_at, best_kind = NOBODY, 0, ALONE
-        after = b.after[p.orders[order]["restaurant"]]
-        for place in range(find_candidates(p, d, order, after)):
+        restaurant = p.orders[order]["restaurant"]
+        idle, after = b.idle[restaurant], b.after[restaurant]
+        for place in range(find_candidates(p, d, order, was_with, idle, after)):
             courier = d.picked[place]
             if least_s(p, order, courier) >= best_s:
                 continue
-            added_s, at, kind = best_slot(p, d, courier, order, best_s)
+            added_s, at, kind = known_slot(p, d, b.memo, courier, order, best_s)
             if added_s < best_s:
                 best_s, best, best_at, best_kind = added_s, courier, at, kind
         if best != NOBODY:
@@ -651,7 +679,7 @@ def _lay(p: Problem, d: Draft, b: Bench, courier: int, stops: Records, length: i
     return d.routes[courier]["cost_s"] < np.inf
 
 
-@compiled
+@lean
 def _exchange(p: Problem, d: Draft, b: Bench, one: int, other: int, is_tail: bool) -> bool:  # noqa: FBT001
     """Exchange the trips of two orders between their couriers, or all from these trips on."""
     here, there = d.courier[one], d.courier[other]
@@ -697,14 +725,14 @@ def _changed(p: Problem, d: Draft, b: Bench, size: int) -> bool:
     return True
 
 
-@compiled
-def find_after(p: Problem, d: Draft, after: Ints) -> None:
-    """Fill in for each restaurant the busy couriers first there after all they have to do."""
-    for restaurant in range(after.shape[0]):
-        soonest_after(p, d, restaurant, after[restaurant])
+@lean
+def find_soonest(p: Problem, d: Draft, b: Bench) -> None:
+    """Fill in for each restaurant who is there first, of the idle and of the busy."""
+    for restaurant in range(b.after.shape[0]):
+        soonest(p, d, restaurant, b.idle[restaurant], b.after[restaurant])
 
 
-@compiled
+@lean
 def anneal(
     p: Problem, d: Draft, b: Bench, size: int, hot_s: float, first: int, last: int, total: int
 ) -> float:
@@ -726,3 +754,73 @@ def anneal(
         else:
             _undo(d, b)
     return saved_s
+
+
+@lean
+def hand_in(p: Problem, d: Draft, b: Bench) -> int:
+    """Take one order, drawn, out of each route; return how many nobody has then, the group."""
+    count = 0
+    for order in range(p.orders.shape[0]):
+        if d.courier[order] == NOBODY:
+            b.group[count], b.was_with[count] = order, NOBODY
+            count += 1
+    for courier in range(p.couriers.shape[0]):
+        length = int(d.routes[courier]["length"])
+        if length > 0:
+            order = d.stops[courier, _below(b, length)]["order"]
+            b.group[count], b.was_with[count] = order, courier
+            count += 1
+            take_out(p, d, order)
+    return count
+
+
+@lean
+def find_places(p: Problem, d: Draft, b: Bench, count: int) -> int:
+    """Fill `b.places` with the cheapest places of each order of the group; return their number."""
+    room = b.places.shape[0] // b.group.shape[0]
+    found = 0
+    for k in range(count):
+        b.first[k] = found
+        order = b.group[k]
+        most_s = float(p.orders[order]["leave_out_s"])
+        restaurant = p.orders[order]["restaurant"]
+        idle, after = b.idle[restaurant], b.after[restaurant]
+        for place in range(find_candidates(p, d, order, b.was_with[k], idle, after)):
+            courier = d.picked[place]
+            if least_s(p, order, courier) >= most_s:
+                continue
+            added_s, at, kind = known_slot(p, d, b.memo, courier, order, most_s)
+            if added_s == np.inf:
+                continue
+            found += found - b.first[k] < room
+            _rank(b, b.first[k], found - 1, order, courier, at, kind, added_s)
+            if found - b.first[k] == room:
+                most_s = float(b.places[found - 1]["added_s"])
+    b.first[count] = found
+    return found
+
+
+@inlined
+def _rank(
+    b: Bench, first: int, last: int, order: int, courier: int, at: int, kind: int, added_s: float
+) -> None:
+    """Note a place in the stead of the `last`, and move it ahead of the dearer ones."""
+    k = last
+    while k > first and added_s < b.places[k - 1]["added_s"]:
+        b.places[k] = b.places[k - 1]
+        k -= 1
+    b.places[k]["order"] = order
+    b.places[k]["courier"] = courier
+    b.places[k]["at"] = at
+    b.places[k]["kind"] = kind
+    b.places[k]["added_s"] = added_s
+
+
+@lean
+def deal(p: Problem, d: Draft, b: Bench, chosen: Ints) -> None:
+    """Give each order of the group the place chosen for it, if any."""
+    for k in range(chosen.shape[0]):
+        if chosen[k] != NOBODY:
+            one = b.places[chosen[k]]
+            courier, order = int(one["courier"]), int(one["order"])
+            put(p, d, courier, order, int(one["at"]), int(one["kind"]))

@@ -7,9 +7,8 @@ is worth: the weight that would have erred least. Where kitchens keep their word
 and nothing here changes it; where they guess it is drawn to what the kitchen usually takes.
 
 Food that is not ready yet will not have been ready before now: what is left of the likely times
-moves on with the clock. A plan takes a time somewhat before the middle of those, by the Policy's
-`ready_lead`, since a courier who waits costs less than food that does. Only orders that became
-ready are learned from.
+moves on with the clock. A plan takes their mean and how widely they are spread about it, and
+expects pickups by both. Only orders that became ready are learned from.
 """
 
 from collections.abc import Iterable
@@ -19,7 +18,6 @@ from msgspec import Struct, field, structs
 
 from dispatch.ids import RestaurantId
 from dispatch.matching.snapshot import OpenOrder
-from dispatch.policy import Policy
 
 LEARNED_MIN = 20
 """Orders after which kitchens are doubted; until then their word is all there is."""
@@ -33,7 +31,7 @@ BELIEVED_S_MAX = 3 * 3_600.0
 """Cooking times and errors beyond that are mistakes, and nothing is learned from them."""
 
 FAR = 6.0
-"""Spreads beyond the middle at which the mean of what is left is taken from its tail."""
+"""Spreads beyond the middle at which what is left is taken from the tail."""
 
 
 class Cooked(Struct, frozen=True):
@@ -88,14 +86,15 @@ class Kitchens(Struct, frozen=True, kw_only=True):
         count, mean_s = self.own.get(restaurant_id, (0.0, 0.0))
         return (OWN_PRIOR * self.took_s + count * mean_s) / (OWN_PRIOR + count)
 
-    def believed_s(self, order: OpenOrder, lead: float) -> float:
-        """Return in how many seconds an order that is not ready yet is taken to be ready."""
+    def believed(self, order: OpenOrder) -> OpenOrder:
+        """Return an order with the time at which its food is expected, and with its spread."""
         if order.said_s is None or self.learned < LEARNED_MIN:
-            return order.ready_s
+            return order
         weight, spread_s = self._worth()
         usual_s = order.placed_s + self.usual_s(order.restaurant_id)
         middle_s = weight * (order.said_s + self.late_s) + (1 - weight) * usual_s
-        return _beyond(middle_s - lead * spread_s, spread_s)
+        ready_s, left_s = _beyond(middle_s, spread_s)
+        return structs.replace(order, ready_s=ready_s, spread_s=left_s)
 
     def _worth(self) -> tuple[float, float]:
         """Return the weight of a kitchen's word that errs least, and how widely it still errs."""
@@ -106,19 +105,6 @@ class Kitchens(Struct, frozen=True, kw_only=True):
         rest = 1 - weight
         var = weight**2 * self.late_var + rest**2 * self.took_var
         return weight, sqrt(max(0.0, var + 2 * weight * rest * self.both_var))
-
-
-def believed(
-    kitchens: Kitchens, orders: Iterable[OpenOrder], policy: Policy
-) -> tuple[OpenOrder, ...]:
-    """Return the orders with the times at which a plan should expect their food."""
-    lead = policy.matching.ready_lead
-    return tuple(
-        order
-        if order.said_s is None
-        else structs.replace(order, ready_s=kitchens.believed_s(order, lead))
-        for order in orders
-    )
 
 
 def _with(
@@ -132,12 +118,14 @@ def _with(
     return after
 
 
-def _beyond(middle_s: float, spread_s: float) -> float:
-    """Return the mean of a normal distribution of which only what lies after now is left."""
+def _beyond(middle_s: float, spread_s: float) -> tuple[float, float]:
+    """Return mean and spread of what is left after now of a normal distribution."""
     if spread_s < 1.0:
-        return max(0.0, middle_s)
+        return max(0.0, middle_s), 0.0
     passed = -middle_s / spread_s
     if passed > FAR:
-        return spread_s / passed
+        return spread_s / passed, spread_s / passed
     left = erfc(passed / sqrt(2)) / 2
-    return middle_s + spread_s * exp(-(passed**2) / 2) / sqrt(2 * pi) / left
+    over = exp(-(passed**2) / 2) / sqrt(2 * pi) / left
+    share = max(0.0, 1 + passed * over - over**2)
+    return middle_s + spread_s * over, spread_s * sqrt(share)

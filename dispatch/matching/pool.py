@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatch.matching.problem import Problem
-from dispatch.matching.snapshot import NOBODY, Floats, Ints
+from dispatch.matching.snapshot import NOBODY, Bools, Floats, Ints
 
 type Words = NDArray[np.uint64]
 
@@ -36,8 +36,10 @@ class Pool(NamedTuple):
     """(T, B) from the pickup to each drop-off."""
     lengths: Ints
     sizes: Ints
-    ready_s: Floats
-    """(T,) when the last of the orders is ready."""
+    soonest_s: Floats
+    """(T,) from when on the last of the orders may be ready."""
+    latest_s: Floats
+    """(T,) by when it is."""
 
 
 def pool_of(p: Problem, trips_max: int) -> Pool:
@@ -59,8 +61,13 @@ def pool_of(p: Problem, trips_max: int) -> Pool:
         offsets_s=offsets_s,
         lengths=lengths,
         sizes=np.where(is_there, p.orders["size"][rows], 0).sum(axis=1),
-        ready_s=np.where(is_there, p.orders["ready_s"][rows], -np.inf).max(axis=1, initial=-np.inf),
+        soonest_s=_last(p.orders["soonest_s"][rows], is_there),
+        latest_s=_last(p.orders["latest_s"][rows], is_there),
     )
+
+
+def _last(times_s: Floats, is_there: Bools) -> Floats:
+    return np.where(is_there, times_s, -np.inf).max(axis=1, initial=-np.inf)
 
 
 def _trips(p: Problem) -> Iterator[tuple[int, ...]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from dispatch.matching.compiled import compiled, inlined
 from dispatch.matching.pool import WORD, Pool, Words
-from dispatch.matching.problem import Problem, Records
+from dispatch.matching.problem import INSTANT_S, Problem, Records
 from dispatch.matching.snapshot import NOBODY, Floats, Ints
 
 ROOT = 0
@@ -140,7 +140,11 @@ def _trip_s(
     """Return what a trip adds to a value and when it ends, `leg_s` being the way to its pickup."""
     who = p.couriers[terms.courier]
     off_s = who["off_s"]
-    picked_up_s = max(pool.ready_s[trip], clock_s + leg_s + p.pickup_s / 2, 0.0)
+    there_s = max(clock_s + leg_s + p.pickup_s / 2, 0.0)
+    soonest_s, latest_s = pool.soonest_s[trip], pool.latest_s[trip]
+    into_s = min(max(there_s - soonest_s, 0.0), latest_s - soonest_s)
+    mean_s = (soonest_s + latest_s) / 2 + into_s**2 / max(2 * (latest_s - soonest_s), INSTANT_S)
+    picked_up_s = max(there_s, mean_s)
     if picked_up_s > off_s:
         return np.inf, np.inf
     left_s = picked_up_s + p.pickup_s / 2

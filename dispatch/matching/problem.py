@@ -5,6 +5,7 @@ to decide and not with the size of the market. Rows are structured arrays, and a
 NamedTuple of few fields, because that is what compiled code takes as it is and passes on cheaply.
 """
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -36,16 +37,26 @@ ORDER = np.dtype(
         ("size", np.int64),
         ("held_by", np.int64),
         ("ready_s", np.float64),
+        ("soonest_s", np.float64),
+        ("latest_s", np.float64),
+        ("share_per_s", np.float64),
         ("first_leg_s", np.float64),
         ("earliest_s", np.float64),
         ("leave_out_s", np.float64),
         ("onward_s", np.float64),
     ]
 )
-"""An order. `first_leg_s` leads from its restaurant to its drop-off; `earliest_s` is the drop-off
-by a courier who stands ready as the food is; `leave_out_s` is the price of leaving it out, that
-of a delay which grows with its age; `onward_s` is the expected empty trip from its drop-off to a
+"""An order. Its food is expected at `ready_s`, and taken to become ready at any time from
+`soonest_s` to `latest_s`, one as likely as another; `share_per_s` is what share of these times a
+second is. `first_leg_s` leads from its restaurant to its drop-off; `earliest_s` is the drop-off by
+a courier who stands ready as the food is; `leave_out_s` is the price of leaving it out, that of a
+delay which grows with its age; `onward_s` is the expected empty trip from its drop-off to a
 pickup."""
+
+EVENLY = sqrt(3.0)
+"""Standard deviations from the mean to either end of times that are all as likely."""
+INSTANT_S = 1e-6
+"""Times closer together than that are one."""
 
 
 class Problem(NamedTuple):
@@ -80,6 +91,7 @@ class Problem(NamedTuple):
     switch_price_s: float
     bundle_max: int
     trips_max: int
+    idle_max: int
     after_max: int
 
 
@@ -118,6 +130,7 @@ def problem(known: Snapshot, travel: TravelTimes, policy: Policy) -> Problem:
         switch_price_s=float(matching.switch_price_s),
         bundle_max=matching.bundle_max,
         trips_max=matching.trips_max,
+        idle_max=matching.candidates_idle_max,
         after_max=matching.candidates_after_max,
     )
 
@@ -144,6 +157,11 @@ def _orders(
     orders["size"] = known.size
     orders["held_by"] = known.held_by
     orders["ready_s"] = known.ready_s
+    # What is not ready yet cannot have been before now.
+    within_s = np.minimum(EVENLY * known.spread_s, np.maximum(known.ready_s, 0.0))
+    orders["soonest_s"] = known.ready_s - within_s
+    orders["latest_s"] = known.ready_s + within_s
+    orders["share_per_s"] = 1 / np.maximum(2 * within_s, INSTANT_S)
     orders["first_leg_s"] = outward_s[restaurant, np.arange(len(orders))]
     handover_s = (policy.pickup_s + policy.dropoff_s) / 2
     orders["earliest_s"] = known.ready_s + handover_s + orders["first_leg_s"]

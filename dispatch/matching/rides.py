@@ -8,16 +8,22 @@ off, or of one on which he was diverted, ends elsewhere and is no ride.
 from collections.abc import Iterable
 
 from dispatch.courier import Courier
+from dispatch.hours import hour_of
 from dispatch.ids import Instant, elapsed_s
-from geo.travel import HOURS, Ride, TravelTimes
-
-HOUR_MS = 3_600_000
+from geo.travel import Ride, TravelTimes
 
 
 def finished_rides(
-    couriers: Iterable[Courier], since: Instant, now: Instant, travel: TravelTimes
+    couriers: Iterable[Courier],
+    since: Instant,
+    now: Instant,
+    travel: TravelTimes,
+    timezone: str = "",
 ) -> tuple[Ride, ...]:
-    """Return the rides that ended after `since` and not after `now`, at the pace of `travel`."""
+    """Return the rides that ended after `since` and not after `now`, at the pace of `travel`.
+
+    The hour of a ride is that of the clocks of `timezone`.
+    """
     rides: list[Ride] = []
     for courier in sorted(couriers, key=lambda one: one.courier_id):
         heading = courier.heading
@@ -28,12 +34,7 @@ def finished_rides(
                 Ride(
                     expected_s=travel.seconds(heading.origin, heading.point),
                     took_s=elapsed_s(heading.departed_at, heading.arrived_at),
-                    hour=hour_of(heading.arrived_at),
+                    hour=hour_of(timezone, heading.arrived_at),
                 )
             )
     return tuple(rides)
-
-
-def hour_of(at: Instant) -> int:
-    """Return the hour of day by UTC: that cities' clocks show another one is no matter here."""
-    return at // HOUR_MS % HOURS

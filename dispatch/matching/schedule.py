@@ -5,7 +5,9 @@ two against each other; whoever needs the times of a plan, an estimate for a cus
 here. The rules: a courier is at a restaurant for half the handover before the food changes hands
 and for half after it, and the same at a door; food changes hands when all of a trip's orders are
 ready; nothing is picked up after the end of a shift, though it may be dropped off; waiting is not
-work, and neither is what lies after the shift.
+work, and neither is what lies after the shift. When food will be ready is uncertain: a pickup is at
+the mean of when it could be, over all likely times, and so it is worth something to be early for
+the middle of them, though less and less.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +19,7 @@ from msgspec import Struct
 from dispatch.decision import Terms
 from dispatch.ids import CourierId, OrderId, RestaurantId
 from dispatch.matching.plan import Plan, warmed
-from dispatch.matching.problem import Problem, problem
+from dispatch.matching.problem import INSTANT_S, Problem, problem
 from dispatch.matching.snapshot import NOBODY, Snapshot
 from dispatch.policy import Policy
 from geo.travel import TravelTimes
@@ -76,8 +78,7 @@ def course(p: Problem, courier: int, trips: Sequence[Rows]) -> Iterator[Times]:
         is_bound_there = place == 0 and who["bound"] == restaurant
         leave_s = clock_s if is_bound_there else max(clock_s, 0.0)
         leg_s = 0.0 if is_bound_there else float(p.to_restaurant[origin, restaurant])
-        ready_s = float(p.orders["ready_s"][list(rows)].max())
-        picked_up_s = max(ready_s, leave_s + leg_s + half_pickup_s, 0.0)
+        picked_up_s = _picked_up_s(p, rows, max(leave_s + leg_s + half_pickup_s, 0.0))
         clock_s, dropped_off_s = picked_up_s + half_pickup_s, list[float]()
         for way_s in _ways_s(p, rows):
             dropped_off_s.append(clock_s + way_s + half_dropoff_s)
@@ -131,6 +132,19 @@ def extensions(p: Problem, trips: Sequence[Rows], order: int) -> Iterator[list[l
                 yield [*map(list, trips[:place]), joined, *map(list, trips[place + 1 :])]
 
 
+def _picked_up_s(p: Problem, rows: Rows, there_s: float) -> float:
+    """Return when food is expected to change hands if its courier could take it from `there_s` on.
+
+    That is the mean, over all times at which it may be ready, of the later of both.
+    """
+    soonest_s = float(p.orders["soonest_s"][list(rows)].max())
+    latest_s = float(p.orders["latest_s"][list(rows)].max())
+    if there_s >= latest_s:
+        return there_s
+    into_s = max(0.0, there_s - soonest_s)
+    return (soonest_s + latest_s) / 2 + into_s**2 / max(2 * (latest_s - soonest_s), INSTANT_S)
+
+
 def _ways_s(p: Problem, rows: Rows) -> Iterator[float]:
     yield float(p.orders["first_leg_s"][rows[0]])
     for here, there in pairwise(rows):
@@ -173,8 +187,8 @@ def _late_s(p: Problem, times: Times) -> list[float]:
 
 
 def _visit(p: Problem, known: Snapshot, courier: int, times: Times) -> Visit:
-    ready_s = float(p.orders["ready_s"][list(times.rows)].max())
-    spare_s = max(0.0, ready_s - p.pickup_s / 2 - times.arrival_s)
+    soonest_s = float(p.orders["soonest_s"][list(times.rows)].max())
+    spare_s = max(0.0, soonest_s - p.pickup_s / 2 - times.arrival_s)
     return Visit(
         courier_id=known.courier_ids[courier],
         restaurant_id=known.restaurant_ids[int(known.restaurant[times.rows[0]])],

@@ -28,8 +28,8 @@ NOBODY = -1
 class OpenOrder(Struct, frozen=True, kw_only=True):
     """An order that somebody has yet to pick up.
 
-    `ready_s` is when its food is expected; `said_s` when its kitchen said that it would be, None
-    when it is ready already.
+    `ready_s` is when its food is expected, and `spread_s` the standard deviation of that; `said_s`
+    is when its kitchen said that it would be ready, None when it is already.
     """
 
     id: OrderId
@@ -37,6 +37,7 @@ class OpenOrder(Struct, frozen=True, kw_only=True):
     dropoff: Place
     placed_s: float
     ready_s: float
+    spread_s: float = 0.0
     said_s: float | None = None
     size: int = 1
     held_by: CourierId | None = None
@@ -78,6 +79,8 @@ class Snapshot:
     """(N, 2) metres."""
     placed_s: Floats
     ready_s: Floats
+    spread_s: Floats
+    """(N,) standard deviation of the time at which the food is ready; 0 where it is known."""
     size: Ints
     held_by: Ints
     """(N,) index of the courier who holds the order at present, or NOBODY."""
@@ -116,6 +119,7 @@ def snapshot(
         dropoff_xy=_places([order.dropoff for order in orders]),
         placed_s=_floats(order.placed_s for order in orders),
         ready_s=_floats(order.ready_s for order in orders),
+        spread_s=_floats(order.spread_s for order in orders),
         size=_ints(order.size for order in orders),
         held_by=_ints(_index(crew, order.held_by) for order in orders),
         barred=_barred(orders, crew),

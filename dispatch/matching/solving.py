@@ -14,7 +14,7 @@ from dispatch.matching.demand import Demand
 from dispatch.matching.departures import Decisions, decisions
 from dispatch.matching.explain import Circumstances, explained
 from dispatch.matching.improve import IsOver, never
-from dispatch.matching.kitchens import Kitchens, believed
+from dispatch.matching.kitchens import Kitchens
 from dispatch.matching.plan import Plan
 from dispatch.matching.reposition import Move, reposition
 from dispatch.matching.snapshot import snapshot
@@ -56,7 +56,7 @@ def answer(request: Request, opened: Open = straight, is_over: IsOver = never) -
     """
     kitchens = request.kitchens.after(request.survey.cooked)
     policy, travel = request.policy, opened(request.travel)
-    orders = believed(kitchens, request.survey.orders, policy)
+    orders = tuple(map(kitchens.believed, request.survey.orders))
     survey = structs.replace(request.survey, orders=orders)
     request = structs.replace(request, survey=survey)
     demand = request.demand.after(survey.at, survey.asked, memory_s=policy.matching.demand_memory_s)

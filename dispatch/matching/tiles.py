@@ -144,7 +144,7 @@ def _first_to_reach(
     """Return (C,) which of the idle are among the first to reach a restaurant of these orders."""
     is_first = np.zeros(len(is_idle), dtype=np.bool_)
     idle = np.flatnonzero(is_idle & (known.off_s >= 0))
-    count = min(policy.matching.candidates_now_max, len(idle))
+    count = min(policy.matching.candidates_idle_max, len(idle))
     if count:
         restaurants = known.restaurant_xy[np.unique(known.restaurant[orders])]
         reach_s = travel.matrix_s(restaurants, known.free_xy[idle])
@@ -167,6 +167,7 @@ def _part(known: Snapshot, orders: Ints, couriers: Ints) -> Snapshot:
         dropoff_xy=known.dropoff_xy[orders],
         placed_s=known.placed_s[orders],
         ready_s=known.ready_s[orders],
+        spread_s=known.spread_s[orders],
         size=known.size[orders],
         held_by=np.array([courier_rank.get(one, NOBODY) for one in held_by], dtype=np.int64),
         barred=tuple(

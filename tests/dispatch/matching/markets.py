@@ -26,6 +26,7 @@ def order(
     at: float,
     to: float,
     ready_s: float = 0.0,
+    spread_s: float = 0.0,
     placed_s: float = 0.0,
     size: int = 1,
     held_by: str | None = None,
@@ -38,6 +39,7 @@ def order(
         dropoff=(to, 0.0),
         placed_s=placed_s,
         ready_s=ready_s,
+        spread_s=spread_s,
         size=size,
         held_by=None if held_by is None else CourierId(held_by),
         barred=tuple(CourierId(one) for one in barred),
@@ -104,7 +106,10 @@ def matching(**changes: float) -> Policy:
 
 
 def city(seed: int, *, orders: int = 12, couriers: int = 6, restaurants: int = 4) -> Snapshot:
-    """A market with everything: busy, bound and late couriers, old, held and declined orders."""
+    """A market with everything: busy, bound and late couriers, old, held and declined orders.
+
+    When food will be ready is known of one in three, and more or less uncertain of the others.
+    """
     rng = random.Random(seed)
     places = {RestaurantId(f"r{one}"): _place(rng) for one in range(restaurants)}
     names = [CourierId(f"c{one}") for one in range(couriers)]
@@ -124,7 +129,7 @@ def _place(rng: random.Random) -> tuple[float, float]:
 def _drawn_order(
     rng: random.Random, number: int, places: Sequence[RestaurantId], names: Sequence[CourierId]
 ) -> OpenOrder:
-    return OpenOrder(
+    drawn = OpenOrder(
         id=OrderId(f"o{number}"),
         restaurant_id=rng.choice(places),
         dropoff=_place(rng),
@@ -134,6 +139,8 @@ def _drawn_order(
         held_by=rng.choice([None, None, None, *names]),
         barred=tuple(one for one in names if rng.random() < 0.1),
     )
+    is_cooking = drawn.ready_s > 0
+    return structs.replace(drawn, spread_s=200.0 * (number % 3) if is_cooking else 0.0)
 
 
 def _drawn_courier(

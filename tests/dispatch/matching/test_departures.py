@@ -3,7 +3,15 @@
 from dispatch.matching.departures import Departure, Join, decisions
 from dispatch.matching.plan import Plan
 from dispatch.matching.snapshot import Snapshot
-from tests.dispatch.matching.markets import POLICY, STREET, courier, order, planned, street
+from tests.dispatch.matching.markets import (
+    POLICY,
+    STREET,
+    courier,
+    matching,
+    order,
+    planned,
+    street,
+)
 
 
 def decided(known: Snapshot, plan: Plan) -> tuple[list[str], list[str], list[str]]:
@@ -49,6 +57,23 @@ def test_a_slack_sends_couriers_out_earlier() -> None:
 
     assert decisions(known, plan, POLICY, STREET).departures == ()
     assert len(decisions(known, plan, early, STREET).departures) == 1
+
+
+def test_a_courier_sets_out_earlier_for_food_whose_time_is_uncertain() -> None:
+    sure = street([order(1, at=100, to=0, ready_s=700)], [courier(1, at=0)])
+    vague = street([order(1, at=100, to=0, ready_s=700, spread_s=250)], [courier(1, at=0)])
+    plan = planned({"c1": [(100, [1])]})
+
+    patient, hasty = (matching(ready_lead=lead) for lead in (1.0, 2.0))
+
+    assert [len(decisions(sure, plan, one, STREET).departures) for one in (patient, hasty)] == [
+        0,
+        0,
+    ]
+    assert [len(decisions(vague, plan, one, STREET).departures) for one in (patient, hasty)] == [
+        0,
+        1,
+    ]
 
 
 def test_a_courier_who_is_not_free_yet_is_not_sent_out() -> None:

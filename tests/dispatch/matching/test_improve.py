@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatch.matching.construction import draft_of, insert, rows_of
-from dispatch.matching.improve import improve, never, search
-from dispatch.matching.insertion import fill, total_s
+from dispatch.matching.improve import bench_of, deal_anew, improve, never, search
+from dispatch.matching.insertion import fill, find_soonest, total_s
 from dispatch.matching.nearest import plan_cost_s
 from dispatch.matching.plan import Rows
 from dispatch.matching.problem import Problem, problem
@@ -105,6 +105,61 @@ def test_a_kept_plan_is_undone_where_a_better_one_is_found() -> None:
     assert told_by(searched) == {"c1": [["o1"]], "c2": [["o2"]]}
     assert searched.cost_s < kept_as_it_was.cost_s
     assert searched.effort.gains > 0
+
+
+@pytest.mark.parametrize(("nearer_m", "holder"), [(20, "c1"), (80, "c2")])
+def test_an_order_leaves_who_holds_it_only_for_more_than_asking_another_costs(
+    nearer_m: float, holder: str
+) -> None:
+    known = street(
+        [order(1, at=0, to=-50, held_by="c1")], [courier(1, at=200), courier(2, at=200 - nearer_m)]
+    )
+
+    plan = improve(known, planned({"c1": [(0, [1])]}), POLICY, STREET)
+
+    assert told_by(plan) == {holder: [["o1"]]}
+
+
+@given(seed=SEEDS)
+def test_orders_dealt_anew_cost_no_more_and_keep_every_limit(seed: int) -> None:
+    p, rows = constructed(seed)
+    draft = draft_of(p, rows, Matching())
+    bench = bench_of(p, draft, seed)
+    find_soonest(p, draft, bench)
+    before_s = total_s(p, draft)
+
+    dealt_s = deal_anew(p, draft, bench, before_s)
+
+    assert dealt_s <= before_s + 1e-6
+    assert abs(dealt_s - plan_cost_s(p, rows_of(draft))) < 1e-6
+
+
+def test_a_chain_of_exchanges_is_found_at_once() -> None:
+    """Everybody has the order of his neighbour; only all together can they mend it."""
+    count = 6
+    orders = [order(one, at=500 * one, to=500 * one + 50) for one in range(count)]
+    known = street(orders, [courier(one, at=500 * one) for one in range(count)])
+    p = problem(known, STREET, POLICY)
+    draft = draft_of(p, [[[(one + 1) % count]] for one in range(count)], Matching())
+    bench = bench_of(p, draft, seed=1)
+    find_soonest(p, draft, bench)
+
+    deal_anew(p, draft, bench, total_s(p, draft))
+
+    assert rows_of(draft) == [[[one]] for one in range(count)]
+
+
+def test_an_idle_courier_is_found_behind_however_many_busy_ones() -> None:
+    """Forty stand at the door with an order each for far away; the idle one is a minute off."""
+    kept = {f"c{one}": [(0.0, [one])] for one in range(40)}
+    orders = [order(one, at=0, to=2_000) for one in range(40)]
+    couriers = [courier(one, at=0) for one in range(40)]
+    known = street([*orders, order(99, at=0, to=10)], [*couriers, courier(99, at=50)])
+    policy = matching(candidates_now_max=4, candidates_after_max=4, candidates_idle_max=1)
+
+    plan = insert(known, planned(kept), policy, STREET)
+
+    assert told_by(plan)["c99"] == [["o99"]]
 
 
 def test_couriers_exchange_all_they_have_where_single_orders_would_not_help() -> None:

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatch.matching.construction import draft_of, rows_of
-from dispatch.matching.insertion import best_slot, fill, put, take_out, total_s
+from dispatch.matching.improve import bench_of
+from dispatch.matching.insertion import (
+    ALONE,
+    best_slot,
+    fill,
+    known_slot,
+    put,
+    take_out,
+    total_s,
+)
 from dispatch.matching.nearest import plan_cost_s
 from dispatch.matching.plan import Rows
 from dispatch.matching.problem import Problem, problem
@@ -89,6 +98,31 @@ def test_an_order_put_into_its_best_slot_adds_what_was_said_and_can_be_taken_out
         assert draft.courier[order] == 0
         take_out(p, draft, order)
         assert rows_of(draft) == rows
+
+
+@given(seed=SEEDS)
+def test_a_place_that_is_remembered_is_the_place_that_would_be_found(seed: int) -> None:
+    """The same few couriers are asked again and again, for less and for more, between changes."""
+    p, rows = drawn(seed)
+    draft = draft_of(p, rows, Matching())
+    memo = bench_of(p, draft, seed).memo
+    rng = random.Random(seed)
+    left = np.flatnonzero(draft.courier == NOBODY).tolist()
+
+    for _ in range(60):
+        order, courier = rng.choice(left), rng.randrange(len(rows))
+        most_s = rng.choice([100.0, 1_000.0, 10_000.0, inf])
+        remembered = known_slot(p, draft, memo, courier, order, most_s)
+        found = best_slot(p, draft, courier, order, most_s)
+        assert remembered == (found if found[0] < most_s else (inf, NOBODY, ALONE))
+        if rng.random() < 0.2 and remembered[1] != NOBODY:
+            put(p, draft, courier, order, *remembered[1:])
+            if rng.random() < 0.5:
+                take_out(p, draft, order)
+            else:
+                left.remove(order)
+        if not left:
+            break
 
 
 def test_nobody_is_offered_what_he_is_barred_from() -> None:

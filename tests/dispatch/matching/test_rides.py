@@ -3,8 +3,9 @@
 from msgspec import structs
 
 from dispatch.courier import Courier, Heading
-from dispatch.ids import CourierId, Instant
-from dispatch.matching.rides import finished_rides, hour_of
+from dispatch.hours import hour_of
+from dispatch.ids import CourierId
+from dispatch.matching.rides import finished_rides
 from geo.travel import Ride, StraightLine
 from tests.dispatch.builders import KITCHEN, NOW, RESTAURANT, SQUARE, a_courier, later
 
@@ -25,9 +26,11 @@ def there(at_s: float | None, name: str = "pia") -> Courier:
 
 
 def test_a_ride_is_what_the_map_says_and_what_it_took() -> None:
-    rides = finished_rides([there(90.0)], NOW, later(100), TRAVEL)
+    rides = finished_rides([there(90.0)], NOW, later(100), TRAVEL, "Asia/Tokyo")
 
-    assert rides == (Ride(expected_s=EXPECTED_S, took_s=90.0, hour=hour_of(later(90.0))),)
+    hour = hour_of("Asia/Tokyo", later(90.0))
+    assert rides == (Ride(expected_s=EXPECTED_S, took_s=90.0, hour=hour),)
+    assert hour == (hour_of("", later(90.0)) + 9) % 24
 
 
 def test_a_ride_is_seen_by_one_look_only() -> None:
@@ -51,7 +54,3 @@ def test_rides_come_in_an_order_that_does_not_depend_on_who_was_asked_first() ->
     assert finished_rides(couriers, NOW, later(100), TRAVEL) == finished_rides(
         couriers[::-1], NOW, later(100), TRAVEL
     )
-
-
-def test_the_day_has_twenty_four_hours() -> None:
-    assert [hour_of(Instant(hour * 3_600_000 + 5)) for hour in range(25)] == [*range(24), 0]

@@ -2,6 +2,7 @@
 
 from math import inf
 
+import numpy as np
 import pytest
 from msgspec import structs
 
@@ -208,3 +209,38 @@ def test_no_plan_takes_a_courier_to_be_faster_than_the_ways_are(seed: int) -> No
                 way_s = STREET.seconds(Point(*here), Point(*doors[order_id]))
                 assert at_s >= left_s + way_s + POLICY.dropoff_s / 2 - 1e-6
                 left_s, here = at_s + POLICY.dropoff_s / 2, doors[order_id]
+
+
+@pytest.mark.parametrize("arrival_s", [0.0, 500.0, 700.0, 1_000.0, 1_300.0, 1_499.0, 3_000.0])
+def test_a_pickup_of_uncertain_food_is_the_mean_over_all_times_it_may_be_ready(
+    arrival_s: float,
+) -> None:
+    known = street([order(1, at=0, to=9, ready_s=1_000, spread_s=289)], [courier(1, at=arrival_s)])
+    p = problem(known, STREET, FREE)
+
+    (times,) = course(p, 0, [[0]])
+
+    likely_s = np.linspace(1_000 - 289 * 3**0.5, 1_000 + 289 * 3**0.5, 20_001)
+    there_s = arrival_s + FREE.pickup_s / 2
+    assert times.picked_up_s == pytest.approx(np.maximum(likely_s, there_s).mean(), abs=0.1)
+
+
+def test_food_that_is_not_ready_yet_was_not_ready_before() -> None:
+    known = street([order(1, at=0, to=9, ready_s=100, spread_s=400)], [courier(1, at=0)])
+
+    p = problem(known, STREET, FREE)
+
+    assert p.orders["soonest_s"] == 0
+    assert p.orders["latest_s"] == 200
+
+
+def test_a_courier_has_to_leave_for_the_first_moment_at_which_food_may_be_ready() -> None:
+    sure = street([order(1, at=100, to=400, ready_s=700)], [courier(1, at=0)])
+    vague = street([order(1, at=100, to=400, ready_s=700, spread_s=100)], [courier(1, at=0)])
+    plan = planned({"c1": [(100, [1])]})
+
+    in_time, sooner = (
+        schedule(one, plan, FREE, STREET)[CourierId("c1")][0] for one in (sure, vague)
+    )
+
+    assert in_time.leave_s_max - sooner.leave_s_max == pytest.approx(100 * 3**0.5)

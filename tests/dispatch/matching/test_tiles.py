@@ -314,6 +314,7 @@ def _rolling(seed: int, *, rounds: int) -> Iterator[Snapshot]:
             dropoff_xy=town.dropoff_xy[rows],
             placed_s=town.placed_s[rows] - 60 * turn,
             ready_s=town.ready_s[rows],
+            spread_s=town.spread_s[rows],
             size=town.size[rows],
             held_by=town.held_by[rows],
         )

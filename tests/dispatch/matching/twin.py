@@ -7,6 +7,9 @@ must end with the same plan. What it prices, it asks of `schedule`.
 from collections.abc import Sequence
 from math import inf, log
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment  # pyright: ignore[reportUnknownVariableType]
+
 from dispatch.matching.improve import CHUNK, KIN_MAX
 from dispatch.matching.insertion import EVEN, EXCHANGES, KIN_SHARE, ROUTES
 from dispatch.matching.problem import Problem
@@ -15,6 +18,8 @@ from dispatch.matching.snapshot import NOBODY
 from dispatch.policy import Matching
 
 type Trips = list[list[int]]
+
+IMPOSSIBLE_S = 1e9
 
 
 class Twin:
@@ -25,6 +30,8 @@ class Twin:
         self.rows: list[Trips] = [[list(trip) for trip in trips] for trips in rows]
         self.dice = [1 + seed * 7_919 % places for places in (2_147_483_562, 2_147_483_398)]
         self.kin = [self.kin_of(order) for order in range(len(p.orders))]
+        self.had = self.holders()
+        self.idle: list[list[int]] = []
         self.after: list[list[int]] = []
 
     def search(self, iterations: int) -> None:
@@ -33,9 +40,14 @@ class Twin:
             if done % CHUNK == 0:
                 if self.total_s() < best_s - 1e-6:
                     best, best_s = self.rows, self.total_s()
+                self.idle = [self.soonest_idle(one) for one in range(len(self.p.near))]
                 self.after = [self.soonest_after(one) for one in range(len(self.p.near))]
+                self.deal_anew()
+                if self.total_s() < best_s - 1e-6:
+                    best, best_s = self.rows, self.total_s()
             before, before_s = self.rows, self.total_s()
             self.rows = [[list(trip) for trip in trips] for trips in before]
+            self.had = self.holders()
             is_sound = self.change()
             change_s = self.total_s() - before_s if is_sound else inf
             heat_s = self.matching.temperature_s * (1 - done / iterations)
@@ -43,6 +55,34 @@ class Twin:
                 self.rows = before
         if best_s < self.total_s() - 1e-6:
             self.rows = best
+
+    def deal_anew(self) -> None:
+        """Take an order out of every route, and put them all back, at most one into each."""
+        self.had = self.holders()
+        group = [order for order, courier in enumerate(self.had) if courier == NOBODY]
+        for trips in self.rows:
+            if trips:
+                theirs = [order for trip in trips for order in trip]
+                group.append(theirs[self.below(len(theirs))])
+        self.take_out(group)
+        leave_out_s = self.p.orders["leave_out_s"][group]
+        couriers = len(self.rows)
+        costs_s = np.full((len(group), couriers + len(group)), IMPOSSIBLE_S)
+        costs_s[:, couriers:][np.diag_indices(len(group))] = leave_out_s
+        places = dict[tuple[int, int], Trips]()
+        for k, order in enumerate(group):
+            for courier in self.candidates(order):
+                before_s = cost_s(self.p, courier, self.rows[courier])
+                for way in self.ways(courier, order):
+                    added_s = cost_s(self.p, courier, way) - before_s
+                    if added_s < min(costs_s[k, courier], leave_out_s[k]) - 1e-9:
+                        costs_s[k, courier] = added_s
+                        places[k, courier] = way
+        is_chosen = np.zeros(costs_s.shape, dtype=np.bool_)
+        is_chosen[linear_sum_assignment(costs_s)] = True
+        for k, courier in np.argwhere(is_chosen).tolist():
+            if (k, courier) in places:
+                self.rows[courier] = places[k, courier]
 
     def drawn(self) -> float:
         self.dice[0] = 40_014 * self.dice[0] % 2_147_483_563
@@ -64,6 +104,9 @@ class Twin:
                 return courier
         return NOBODY
 
+    def holders(self) -> list[int]:
+        return [self.holder(order) for order in range(len(self.p.orders))]
+
     def kin_of(self, order: int) -> list[int]:
         orders, between_s = self.p.orders, self.p.between_restaurants
         here = orders[order]
@@ -74,6 +117,11 @@ class Twin:
 
         others = [other for other in range(len(orders)) if other != order]
         return sorted(others, key=apart_s)[:KIN_MAX]
+
+    def soonest_idle(self, restaurant: int) -> list[int]:
+        reach_s = self.p.reach_s[restaurant].tolist()
+        idle = [one for one, trips in enumerate(self.rows) if not trips and reach_s[one] < inf]
+        return sorted(idle, key=lambda one: reach_s[one])[: self.p.idle_max]
 
     def soonest_after(self, restaurant: int) -> list[int]:
         found: list[tuple[float, int]] = []
@@ -108,11 +156,13 @@ class Twin:
         for other in self.kin[seed]:
             if len(group) < size and self.drawn() < KIN_SHARE:
                 group.append(other)
-        for order in group:
-            if (courier := self.holder(order)) != NOBODY:
-                left = [[one for one in trip if one != order] for trip in self.rows[courier]]
-                self.rows[courier] = [trip for trip in left if trip]
+        self.take_out(group)
         return group
+
+    def take_out(self, group: Sequence[int]) -> None:
+        for courier, trips in enumerate(self.rows):
+            left = [[one for one in trip if one not in group] for trip in trips]
+            self.rows[courier] = [trip for trip in left if trip]
 
     def reinsert(self, group: list[int]) -> None:
         while group:
@@ -134,8 +184,8 @@ class Twin:
     def candidates(self, order: int) -> list[int]:
         p, restaurant = self.p, int(self.p.orders["restaurant"][order])
         theirs = [one for one in range(len(p.orders)) if p.orders["restaurant"][one] == restaurant]
-        asked = [self.holder(one) for one in theirs]
-        asked += [*p.near[restaurant].tolist(), *self.after[restaurant]]
+        asked = [self.had[order], *(self.holder(one) for one in theirs)]
+        asked += [*p.near[restaurant].tolist(), *self.idle[restaurant], *self.after[restaurant]]
         can = (one for one in asked if one != NOBODY and not p.barred[order, one])
         return list(dict.fromkeys(one for one in can if p.reach_s[restaurant, one] < inf))
 
