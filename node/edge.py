@@ -21,6 +21,7 @@ from api.door import serve_door
 from api.limits import SharedLimits
 from api.nouns import NOUNS, ROUTES
 from api.ports import Edge
+from api.proxies import Proxies
 from api.reactor import Reactor
 from api.sockets import CourierSessions
 from api.statistics import Foretold, Lag, NodeStatistics, Traffic
@@ -36,6 +37,7 @@ from node.lag import LagWatch
 from node.live import LiveHub
 from node.reach import Reach, Take
 from node.stores import Stores
+from node.wayfinder import Wayfinder
 from node.zones import ZoneBook
 from services.accounts.service import AccountService
 from storage.doors import DoorRow
@@ -55,11 +57,14 @@ class Surroundings:
 
     node: NodeId
     address: str
+    proxies: Proxies
+    shows_pulse: bool
     version: str
     stores: Stores
     clock: NodeClock
     grounds: Grounds
     zones: ZoneBook
+    wayfinder: Wayfinder
     shards: Mapping[ShardId, Shard]
     take: Take
     feeds: FeedHub
@@ -90,7 +95,8 @@ class NodeEdge:
         self._couriers = CourierSessions(edge)
         self._streams = StreamSessions(edge)
         self._reactor = Reactor(
-            {"/v1/courier": self._couriers.usher, "/v1/stream": self._streams.usher}
+            {"/v1/courier": self._couriers.usher, "/v1/stream": self._streams.usher},
+            proxies=around.proxies,
         )
         self._app = application(edge, NOUNS)
         for serve in ROUTES:
@@ -118,6 +124,7 @@ class NodeEdge:
                 self._reactor,
                 leave=self._leaving,
                 farewell=self._farewell,
+                proxies=self._around.proxies,
             )
             self._left.set()
             await trio.sleep_forever()  # Acts that are under way still need all the rest.
@@ -172,6 +179,7 @@ class NodeEdge:
             actors=self._reach,
             map=around.grounds,
             zones=around.zones,
+            wayfinder=around.wayfinder,
             feeds=around.feeds,
             live=around.live,
             presence=around.presence,
@@ -180,6 +188,7 @@ class NodeEdge:
             idempotency=Idempotency(stores.database),
             doors=self._doors,
             is_ready=self._is_ready,
+            shows_pulse=around.shows_pulse,
             statistics=self.statistics,
         )
 

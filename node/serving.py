@@ -24,6 +24,7 @@ from actors.directory import Neighbours
 from actors.shard import Shard
 from dispatch.lease import NodeId, NodeRow
 from dispatch.policy import Policy
+from geo.travel import CalibratedPace
 from node.accounts import account_service
 from node.atlas import Atlas
 from node.auditor import Auditor
@@ -42,10 +43,13 @@ from node.letters import LetterDesk
 from node.link import serve_link
 from node.live import LiveHub
 from node.lookout import Lookouts
+from node.paces import Paces
 from node.relay import ClusterRelay
+from node.retention import Retention
 from node.services import ServiceDesk, Work
 from node.stores import Stores
 from node.tenancy import Tenancy
+from node.wayfinder import Wayfinder
 from node.worker import Worker
 from node.zones import ZoneBook
 from storage import markets
@@ -55,6 +59,7 @@ from storage.clock import database_time
 from storage.database import DatabaseUnreachable
 from storage.estimates import RedisEstimates
 from storage.idempotency import Idempotency
+from storage.learned import RedisLearned
 from storage.leases import PostgresLeases
 from storage.letters import PostgresLetters
 from storage.live import RedisLive
@@ -101,6 +106,7 @@ class Node:
     keeper: Keeper
     lookouts: Lookouts
     estimates: Estimates
+    paces: Paces
     services: ServiceDesk
     letters: LetterDesk
     live: LiveHub
@@ -120,6 +126,7 @@ class Node:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.estimates.attend, shard, tenancy)
+                nursery.start_soon(self.paces.attend, shard, tenancy)
                 nursery.start_soon(self.lookouts.attend, shard, tenancy)
         finally:
             if self.edge is not None:
@@ -162,7 +169,7 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
     announcement = Announcement(
         NodeId(f"{config.node_name or 'node'}-{token_hex(4)}"),
         f"{config.link_host}:{_port(listeners)}",
-        f"{config.public_host or config.http_host}:{_port(doors)}",
+        config.door(_port(doors)),
     )
     node, bus, backend = _fitted(stores, announcement, terms)
     await node.set_clock()
@@ -177,6 +184,10 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
             collect_thoroughly,
         ):
             nursery.start_soon(work)
+        retention = Retention(
+            stores.database, feed_days=config.feed_kept_days, fact_days=config.facts_kept_days
+        )
+        nursery.start_soon(retention.run)
         for desk in (node.services, node.letters):
             nursery.start_soon(desk.run)
         nursery.start_soon(
@@ -188,7 +199,7 @@ async def serving(config: Config, stores: Stores, terms: Terms = TERMS) -> Async
                 backend=backend,
             )
         )
-        node.edge = _edged(node, nursery, config.cluster_secret)
+        node.edge = _edged(node, nursery, config)
         nursery.start_soon(node.edge.run, doors)
         if config.audit_every:
             node.auditor = Auditor(config.audit_every)
@@ -202,17 +213,21 @@ def _port(listeners: Sequence[trio.SocketListener]) -> int:
     return listeners[0].socket.getsockname()[1]
 
 
-def _edged(node: Node, nursery: trio.Nursery, secret: str) -> NodeEdge:
+def _edged(node: Node, nursery: trio.Nursery, config: Config) -> NodeEdge:
     """Return the node's edge; its links to other nodes live in `nursery`."""
-    stores, announcement = node.stores, node.announcement
+    stores, announcement, secret = node.stores, node.announcement, config.cluster_secret
+    assert secret is not None
     surroundings = Surroundings(
         node=announcement.node,
         address=announcement.door,
+        proxies=config.proxies(),
+        shows_pulse=config.show_pulse,
         version=VERSION,
         stores=stores,
         clock=node.clock,
         grounds=Grounds(node.atlas, node.estimates.find),
         zones=node.zones,
+        wayfinder=Wayfinder(atlas=node.atlas, closed=node.zones.closed),
         shards=node.hosting.shards,
         take=node.lookouts.take,
         feeds=node.feeds,
@@ -254,6 +269,7 @@ def _fitted(
     estimates = Estimates(
         RedisEstimates(stores.redis, stores.cluster), clock, lambda: atlas.shards().values()
     )
+    paces = Paces(RedisLearned(stores.redis, stores.cluster, "pace", CalibratedPace))
     services = ServiceDesk(
         SERVICES, PostgresClaims(stores.database), announcement.node, Random(announcement.node)
     )
@@ -273,6 +289,7 @@ def _fitted(
         closed=zones.closed,
         attend=attend,
         listen=estimates.listen,
+        follow=paces.follow,
         serve=services.window,
     )
     row = NodeRow(node=announcement.node, address=announcement.address, version=VERSION)
@@ -288,6 +305,7 @@ def _fitted(
         keeper=keeper,
         lookouts=lookouts,
         estimates=estimates,
+        paces=paces,
         services=services,
         letters=LetterDesk(
             PostgresLetters(stores.database), kinds(Policy()), lambda: hosting.shards

@@ -30,6 +30,7 @@ from geo.ping import Track
 from services.accounts.principal import Principal, Role
 from storage import acts
 from storage.acts import Acts, Found, Home, Outcome, Standing
+from storage.cursors import Start
 from storage.presence import Attendance, RedisPresence
 from tests.api.lines import MemoryFeeds
 from tests.api.stage import OneMarket
@@ -236,6 +237,7 @@ class Bench:
             actors=self.script,
             map=OneMarket(),
             zones=nothing,
+            wayfinder=nothing,
             feeds=self.feeds,
             live=nothing,
             presence=self.presence,
@@ -262,9 +264,9 @@ class Bench:
             announce=lambda _session: None,
         )
 
-    async def _find_start(self, person: str, device_id: DeviceId, last: int | None) -> int:
+    async def _find_start(self, person: str, device_id: DeviceId, last: int | None) -> Start:
         del person, device_id
-        return last or 0
+        return Start(last or 0)
 
     def _set_alarm(self, session: CourierSession, wait_s: float) -> None:
         async def ring() -> None:

@@ -22,10 +22,12 @@ from geo.ping import Track
 from geo.point import LatLng
 from services.accounts.principal import Role
 from storage import restaurants
+from storage.accounts import PostgresAccounts
 from storage.offers import find_present
 from storage.orders import find as find_order
 from storage.restaurants import RestaurantRow
 from tests.api.stage import CENTRE, GROUND, MARKET, SHARD, TENANT, Here, Stage, on_stage
+from wire.accounts import UserRow
 
 NORDHAVN = RestaurantId("rst_nordhavn")
 COURIER = CourierId("crr_1")
@@ -173,11 +175,26 @@ async def on_shift(stage: Stage, courier_id: CourierId = COURIER) -> None:
     assert await stage.ask("courier", courier_id, start) == Accepted()
 
 
-async def collected(stage: Stage, order_id: str, courier_id: CourierId = COURIER) -> None:
-    """Have the courier arrive at the restaurant and collect the order."""
+async def employed(stage: Stage, tenant_id: TenantId) -> None:
+    """Have the courier belong to a tenant."""
+    accounts = PostgresAccounts(stage.edge.database)
+    await accounts.create_tenant(tenant_id, "his")
+    person = UserRow(
+        user_id=f"usr_{COURIER}",
+        tenant_id=tenant_id,
+        role=Role.COURIER,
+        email="ask@example.org",
+        name="Ask",
+        courier_id=COURIER,
+    )
+    await accounts.create_users([person])
+
+
+async def collected(stage: Stage, *order_ids: str, courier_id: CourierId = COURIER) -> None:
+    """Have the courier arrive at the restaurant and collect the orders."""
     arrive = Arrive(restaurant_id=NORDHAVN)
     assert await stage.ask("courier", courier_id, arrive) == Accepted()
-    collect = Collect((OrderId(order_id),))
+    collect = Collect(tuple(map(OrderId, order_ids)))
     assert await stage.ask("courier", courier_id, collect) == Accepted()
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from api.poll import accept
+from api.proxies import NOBODY, Proxies
 from api.reactor import Reactor, ReactorLimits, Socket
 from tests.wire.client import ACCEPT, BINARY, CLOSE, Frame, masked, request, taken_apart
 
@@ -130,7 +131,9 @@ class House:
 
 
 @asynccontextmanager
-async def housed(limits: ReactorLimits | None = None) -> AsyncGenerator[House]:
+async def housed(
+    limits: ReactorLimits | None = None, proxies: Proxies = NOBODY
+) -> AsyncGenerator[House]:
     """Run a reactor behind a listener of its own."""
     guests: list[Listener] = []
 
@@ -138,7 +141,7 @@ async def housed(limits: ReactorLimits | None = None) -> AsyncGenerator[House]:
         guests.append(Listener(socket))
         return guests[-1]
 
-    reactor = Reactor({"/v1/courier": usher}, limits or ReactorLimits())
+    reactor = Reactor({"/v1/courier": usher}, limits or ReactorLimits(), proxies=proxies)
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(reactor.run)

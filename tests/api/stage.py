@@ -35,9 +35,11 @@ from geo.ping import Track
 from geo.point import LatLng
 from geo.projection import Projection
 from geo.travel import StraightLine
+from node.atlas import Atlas, Settings, a_market
 from node.clock import steady_s, wall
 from node.hosting import Hosting, Market
 from node.tenancy import Tenancy
+from node.wayfinder import Wayfinder
 from node.zones import ZoneBook
 from services.accounts.principal import Principal, Role, Scope
 from storage.bridge import bridged
@@ -113,6 +115,13 @@ class Known:
 
     def is_ended(self, session_id: str) -> bool:
         return session_id in self.ended
+
+
+def straight_ways() -> Wayfinder:
+    """The ways of the one market, which has no streets."""
+    atlas = Atlas()
+    atlas.read([a_market(MARKET, Settings(centre=CENTRE, speed_mps=5.0, detour=1.0))])
+    return Wayfinder(atlas=atlas, closed=lambda _market_id: ())
 
 
 class NoFeeds:
@@ -227,6 +236,7 @@ async def on_stage(
             "actors": here,
             "map": OneMarket(),
             "zones": ZoneBook(database, replaced.get("clock", wall)),
+            "wayfinder": straight_ways(),
             "feeds": NoFeeds(),
             "live": NoLive(),
             "presence": RedisPresence(redis, CLUSTER),
