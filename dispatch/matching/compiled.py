@@ -18,8 +18,7 @@ def compiled[F: Callable[..., object]](function: F) -> F:
 def lean[F: Callable[..., object]](function: F) -> F:
     """Compile `function`, which makes no arrays, so that it counts no references to those it has.
 
-    To count them took more than half of the time of a search: each field of a problem that is
-    looked at, each row of an array, is counted in and out by an atomic instruction.
+    Each field of a problem that is looked at, each row of an array, would be counted in and out.
     """
     whole = numba.njit(cache=True, nogil=True, _nrt=False)  # pyright: ignore[reportCallIssue, reportUnknownVariableType]
     return whole(function)  # pyright: ignore[reportUnknownVariableType]
