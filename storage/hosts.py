@@ -6,7 +6,8 @@ that is gone does not answer at all, and must not use up what its standby needs.
 A host is a primary if it commits, and not because it says so. One that was deposed says so still:
 it may be cut off from who deposed it, or was started again by whoever watches it. But its standby
 follows another by then, and what it commits waits for its standby for ever. So whoever connects
-to a primary has it commit something that means nothing, and believes it when that returns. With it
+to a primary sees to it that his commits do wait, whatever the server was told, and has it commit
+something that means nothing, and believes it when that returns. With it
 all that was committed there before is on the standby as well: what is read then is kept, too. One
 that waits for nobody has nothing to prove.
 """
@@ -58,16 +59,18 @@ class Hosts:
         began_at = asyncio.get_running_loop().time()
         share_s = (ends_at - began_at) / (len(self._roles) * len(self._urls))
         told: Exception = asyncpg.TargetServerAttributeNotMatched("there is none of that role")
-        for role, _ in product(self._roles, tuple(self._urls)):
+        for role, url in product(self._roles, tuple(self._urls)):
             try:
-                return await _connected(self._urls[0], role, self._settings, share_s)
+                found = await _connected(url, role, self._settings, share_s)
             except (OSError, asyncpg.PostgresError) as error:
                 if not _is_passed_over(error):
                     raise
                 told = error
             except asyncpg.TargetServerAttributeNotMatched:
                 pass  # It may well be there.
-            self._urls.rotate(-1)
+            else:
+                self._urls.rotate(-self._urls.index(url))
+                return found
         raise told
 
 

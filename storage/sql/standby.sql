@@ -10,7 +10,17 @@ select pg_reload_conf()
 select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum')
 
 -- name: prove_primary
-select pg_logical_emit_message(true, 'dispatch', '')
+-- A server may be told that nobody waits for the standby; whoever connects here does.
+select
+    set_config(
+        'synchronous_commit',
+        case
+            when current_setting('synchronous_commit') in ('off', 'local') then 'on'
+            else current_setting('synchronous_commit')
+        end,
+        false
+    ),
+    pg_logical_emit_message(true, 'dispatch', '')
 where current_setting('synchronous_standby_names') <> ''
 
 -- name: promote

@@ -100,6 +100,29 @@ async def test_a_primary_that_its_standby_has_left_is_not_taken_for_one(database
             await asked.connection()
 
 
+async def test_a_deposed_primary_is_not_believed_because_it_was_told_not_to_wait(
+    database: str,
+) -> None:
+    async with bereft(database), at(f"{database}?synchronous_commit=local") as asked:
+        with pytest.raises(DatabaseUnreachable, match="takes writes now"):
+            await asked.connection()
+
+
+async def test_all_who_lose_their_host_at_once_find_the_other(database: str) -> None:
+    found: list[int] = []
+
+    async def ask(asked: Database) -> None:
+        session = await asked.connection()
+        found.append(await session.call(lambda there: there.fetchval("select 1")))
+
+    with deaf() as gone:
+        async with at(preceded(database, gone)) as asked, trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(ask, asked)
+
+    assert found == [1, 1, 1, 1]
+
+
 async def test_late_reads_are_had_from_whichever_host_there_is(database: str) -> None:
     async with bereft(database), at(database, Terms(host="prefer-standby")) as asked:
         answer = await asked.call(lambda there: there.fetchval("select 1"))
