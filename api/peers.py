@@ -1,7 +1,8 @@
 """How many connections each address has: an IPv6 subscriber's whole net is one address.
 
 A trusted proxy has any number of them, since they are not its own. What it says of who is behind it
-is found out later, if at all: then the connection `moves` to that address.
+is found out later, if at all: then the connection `moves` to that address, or, where that was made
+impossible to read, to all who cannot be told apart behind that proxy.
 """
 
 from collections import Counter
@@ -46,7 +47,10 @@ class Peers:
         """
         client, _ = self._proxies.client(peer, "http", passed)
         if client == peer:
-            return peer
+            hides = passed.forwarded or passed.forwarded_for
+            if not hides or not self._proxies.trusts(peer):
+                return peer
+            client = f"behind {peer}"
         if not self.has_room(client):
             return None
         self.leave(peer)

@@ -27,8 +27,9 @@ _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+"?+)++')
 """One hop of `Forwarded`: a comma within quotes parts nothing. A quote that is never closed goes on
 to the end, so that no text is looked at twice."""
 _PAIR = re.compile(
-    r'(?:^|;)\s*+(for|proto)\s*+=\s*+(?:"([^"\\]*+)"|([^\s;",]++))\s*+(?=;|$)', re.IGNORECASE
+    r"""\s*+([!#$%&'*+.^_`|~\w-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;",]++))\s*+(?:;|$)"""
 )
+"""One thing that is told of a hop; what stands within quotes is told of nothing else."""
 _PORT = re.compile(r":\d{1,5}")
 
 
@@ -144,7 +145,14 @@ def _custom_hops(passed: Passed) -> Iterator[_Hop]:
 
 def _standard_hop(element: str) -> _Hop:
     """Return one hop of `Forwarded`; of what is not of its form, nothing is known."""
-    said = {name.lower(): quoted or bare for name, quoted, bare in _PAIR.findall(element.strip())}
+    said: dict[str, str] = {}
+    written, at = element.strip(), 0
+    while at < len(written):
+        pair = _PAIR.match(written, at)
+        if pair is None or pair[1].lower() in said:
+            return _Hop(None, None)
+        said[pair[1].lower()] = pair[2] or pair[3] or ""
+        at = pair.end()
     return _Hop(_find_address(said.get("for", "")), _find_scheme(said.get("proto", "")))
 
 

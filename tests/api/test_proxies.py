@@ -83,6 +83,9 @@ def test_what_a_client_makes_up_is_not_believed(written: str, address: str) -> N
         (f"for={STRANGER};proto=gopher", Client(STRANGER, "http")),
         ("proto=https", Client(INNER, "http")),
         ("for=;;;==,", Client(INNER, "http")),
+        (f'for={STRANGER};host="evil;for=6.6.6.6;x";proto=https', Client(STRANGER, "https")),
+        (f'for={STRANGER};host="a\\";for=6.6.6.6;proto=https;b"', Client(STRANGER, "http")),
+        (f"for={STRANGER};for=6.6.6.6", Client(INNER, "http")),
     ],
 )
 def test_the_standard_header_is_read_hop_by_hop(written: str, client: Client) -> None:
@@ -175,6 +178,25 @@ def test_a_subscriber_has_so_many_connections_from_all_of_his_net() -> None:
     assert peers.has_room("2001:db8:0:1::3")
     peers.leave("2001:db8::1")
     assert peers.has_room("2001:db8::3")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Passed(forwarded='for="'),
+        Passed(forwarded_for=STRANGER, forwarded="for=1.1.1.1"),
+        Passed(forwarded_for="unknown"),
+    ],
+)
+def test_who_hides_behind_a_proxy_has_no_more_than_others(told: Passed) -> None:
+    peers = Peers(1, TRUSTED)
+    for _ in range(3):
+        peers.arrive(INNER)
+
+    moved = [peers.moved(INNER, told) for _ in range(3)]
+
+    assert moved[1:] == [None, None]
+    assert peers.moved(INNER, Passed(forwarded_proto="https")) == INNER
 
 
 def test_a_trusted_proxy_has_any_number_and_its_clients_have_not() -> None:
