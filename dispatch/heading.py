@@ -6,7 +6,7 @@ orders that a new leg is about are told of it, and each word to an order names t
 about.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import structs
 
@@ -134,19 +134,30 @@ def dropping(courier: Courier, order_ids: Iterable[OrderId]) -> Courier:
     route, gone = courier.route, frozenset(order_ids)
     for order_id in gone:
         route = stops.without(route, order_id)
-    return structs.replace(
+    lighter = structs.replace(
         courier,
         route=route,
         tasks=tuple(task for task in courier.tasks if task.order_id not in gone),
         carried=tuple(order_id for order_id in courier.carried if order_id not in gone),
         returning=tuple(order_id for order_id in courier.returning if order_id not in gone),
-        doorstep=None if _stands_for(courier, gone) else courier.doorstep,
     )
+    return at_no_door(lighter)
 
 
-def _stands_for(courier: Courier, gone: Container[OrderId]) -> bool:
-    """Tell whether he waits at the door of one of these orders."""
-    return courier.doorstep is not None and courier.doorstep.order_id in gone
+def at_no_door(courier: Courier) -> Courier:
+    """Return the courier as one who left the door he was at, unless he brings more to it."""
+    brings = [order_id for order_id in courier.carried if order_id not in courier.returning]
+    if any(stands_for(courier, order_id) for order_id in brings):
+        return courier
+    return structs.replace(courier, doorstep=None)
+
+
+def stands_for(courier: Courier, order_id: OrderId) -> bool:
+    """Tell whether he waits at the door of an order that he carries."""
+    doorstep = courier.doorstep
+    if doorstep is None:
+        return False
+    return order_id == doorstep.order_id or task_of(courier, order_id).dropoff == doorstep.point
 
 
 def rested(courier: Courier) -> Courier:

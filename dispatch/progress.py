@@ -28,6 +28,7 @@ from dispatch.delivery import (
     StartReturn,
 )
 from dispatch.heading import (
+    at_no_door,
     dropping,
     leads_to,
     next_stop,
@@ -35,6 +36,7 @@ from dispatch.heading import (
     rested,
     route_news,
     said,
+    stands_for,
     task_of,
 )
 from dispatch.ids import Instant, OrderId, after, elapsed_s
@@ -98,8 +100,9 @@ def _arrived_at_door(courier: Courier, order_id: OrderId, now: Instant) -> Step[
     if order_id not in courier.carried or order_id in courier.returning:
         return refuse(courier, Code.NOT_AT_STOP, "he is not bringing this order to its door")
     there = courier
-    if courier.doorstep is None or courier.doorstep.order_id != order_id:
-        there = structs.replace(courier, doorstep=Doorstep(order_id, now))
+    if not stands_for(courier, order_id):
+        doorstep = Doorstep(order_id, now, task_of(courier, order_id).dropoff)
+        there = structs.replace(courier, doorstep=doorstep)
     return Step(there, (Reply(Accepted()), said(courier, order_id, ArriveAtDropOff)))
 
 
@@ -170,7 +173,7 @@ def _aborted(
         point = courier.point if is_on_way_back else task_of(courier, order_id).dropoff
         told = said(courier, order_id, Discard, reason=message.reason)
         return _lighter(courier, order_id, point, told, now, policy)
-    doorstep = _doorstep(courier, order_id)
+    doorstep = _doorstep(courier, order_id, policy)
     if doorstep is None:
         return refuse(courier, Code.NOT_AT_STOP, "say first that he is at its door")
     left_s = elapsed_s(now, gives_up_at(doorstep, policy))
@@ -179,14 +182,18 @@ def _aborted(
     return _given_up(courier, message, now, policy)
 
 
-def _doorstep(courier: Courier, order_id: OrderId) -> Doorstep | None:
-    """Return since when he has been at that door, by his pings if those knew it sooner."""
+def _doorstep(courier: Courier, order_id: OrderId, policy: Policy) -> Doorstep | None:
+    """Return since when he has been at that door, by his pings if those knew it a little sooner.
+
+    Pings that are older than a whole wait prove none: he may have been away since.
+    """
     said_it, seen = courier.doorstep, courier.neared
-    if said_it is None or said_it.order_id != order_id:
+    if said_it is None or not stands_for(courier, order_id):
         return None
-    if seen is not None and seen.order_id == order_id:
-        return Doorstep(order_id, min(said_it.since, seen.at))
-    return said_it
+    if seen is None or seen.order_id != order_id:
+        return said_it
+    sooner_s = elapsed_s(seen.at, said_it.since)
+    return Doorstep(order_id, seen.at) if 0 < sooner_s < policy.door_wait_s else said_it
 
 
 def _given_up(
@@ -214,12 +221,11 @@ def _turned_back(
         courier,
         route=_with_return(courier, DropOff(task.order_id, task.kitchen or task.pickup)),
         returning=(*courier.returning, task.order_id),
-        doorstep=None,
         point=task.dropoff,
         leaves_at=after(now, policy.dropoff_s / 2),
         version=courier.version + 1,
     )
-    under_way, effects = onward(courier, turned, now, policy)
+    under_way, effects = onward(courier, at_no_door(turned), now, policy)
     told = said(courier, task.order_id, StartReturn, reason=message.reason)
     return Step(under_way, (Reply(Accepted()), told, *effects, route_news(under_way)))
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from dispatch.ids import Instant, OrderId, after
 from dispatch.policy import Policy
+from geo.point import Point
 
 
 class UndeliverableAction(StrEnum):
@@ -23,10 +24,14 @@ class UndeliverableAction(StrEnum):
 
 
 class Doorstep(Struct, frozen=True):
-    """The door at which a courier waits for somebody to open, and since when."""
+    """The door at which a courier waits for somebody to open, and since when.
+
+    Whoever brings several orders to one door, which `point` tells, waits there for all of them.
+    """
 
     order_id: OrderId
     since: Instant
+    point: Point | None = None
 
 
 def gives_up_at(doorstep: Doorstep, policy: Policy) -> Instant:

@@ -150,7 +150,7 @@ def test_a_courier_at_the_door_tells_the_order() -> None:
     step = heard(state, Arrive(ORDER))
 
     told = Tell("order", ORDER, said(ArriveAtDropOff))
-    there = structs.replace(state, doorstep=Doorstep(ORDER, NOW))
+    there = structs.replace(state, doorstep=Doorstep(ORDER, NOW, DOOR))
     assert step == Step(there, (Reply(Accepted()), told))
     assert heard(there, Arrive(ORDER), later(60)).state == there
 
@@ -283,8 +283,30 @@ def test_his_pings_may_know_that_he_has_waited_for_longer_than_he_says() -> None
     assert sure(step.state).returning == (ORDER,)
 
 
-def test_a_courier_who_came_to_another_door_waits_there_anew() -> None:
+def test_pings_from_before_he_may_have_been_away_are_no_wait() -> None:
+    near = structs.replace(
+        loaded(a_task()),
+        neared=Neared(restaurant_id=None, order_id=ORDER, departed_at=None, at=later(-3_600)),
+    )
+
+    step = given_up(near, 0)
+
+    assert refusals(step.effects) == (Code.NOT_LEGAL_NOW,)
+
+
+def test_who_waits_with_two_orders_at_one_door_waits_once() -> None:
     state = loaded(*BOTH)
+    for message, at_s in ((Arrive(ORDER), 0), (Arrive(OTHER_ORDER), 200)):
+        state = sure(heard(state, message, later(at_s)).state)
+    state = sure(heard(state, Abort(OTHER_ORDER, "nobody"), later(POLICY.door_wait_s)).state)
+
+    step = heard(state, Abort(ORDER, "nobody"), later(POLICY.door_wait_s))
+
+    assert sure(step.state).returning == (OTHER_ORDER, ORDER)
+
+
+def test_a_courier_who_came_to_another_door_waits_there_anew() -> None:
+    state = loaded(a_task(), a_task(OTHER_ORDER, dropoff=OTHER_KITCHEN))
     for message, at_s in ((Arrive(ORDER), 0), (Arrive(OTHER_ORDER), 200)):
         state = sure(heard(state, message, later(at_s)).state)
 
