@@ -776,7 +776,10 @@ def hand_in(p: Problem, d: Draft, b: Bench) -> int:
 
 @lean
 def find_places(p: Problem, d: Draft, b: Bench, count: int) -> int:
-    """Fill `b.places` with the cheapest places of each order of the group; return their number."""
+    """Fill `b.places` with the cheapest places of each order of the group; return their number.
+
+    The place with whoever handed it in is among them however dear: nothing has to get worse.
+    """
     room = b.places.shape[0] // b.group.shape[0]
     found = 0
     for k in range(count):
@@ -785,6 +788,7 @@ def find_places(p: Problem, d: Draft, b: Bench, count: int) -> int:
         most_s = float(p.orders[order]["leave_out_s"])
         restaurant = p.orders[order]["restaurant"]
         idle, after = b.idle[restaurant], b.after[restaurant]
+        back_s, back_at, back_kind = np.inf, 0, 0
         for place in range(find_candidates(p, d, order, b.was_with[k], idle, after)):
             courier = d.picked[place]
             if least_s(p, order, courier) >= most_s:
@@ -792,10 +796,14 @@ def find_places(p: Problem, d: Draft, b: Bench, count: int) -> int:
             added_s, at, kind = known_slot(p, d, b.memo, courier, order, most_s)
             if added_s == np.inf:
                 continue
+            if courier == b.was_with[k]:
+                back_s, back_at, back_kind = added_s, at, kind
             found += found - b.first[k] < room
             _rank(b, b.first[k], found - 1, order, courier, at, kind, added_s)
             if found - b.first[k] == room:
                 most_s = float(b.places[found - 1]["added_s"])
+        if most_s < back_s < np.inf:
+            _rank(b, found - 1, found - 1, order, b.was_with[k], back_at, back_kind, back_s)
     b.first[count] = found
     return found
 

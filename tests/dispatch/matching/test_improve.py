@@ -134,6 +134,23 @@ def test_orders_dealt_anew_cost_no_more_and_keep_every_limit(seed: int) -> None:
     assert abs(dealt_s - plan_cost_s(p, rows_of(draft))) < 1e-6
 
 
+def test_whom_the_nearest_are_too_few_for_keeps_his_order() -> None:
+    """Sixty come from afar for an order each; at the door are two dozen, and all want those."""
+    far = [courier(one, at=3_000) for one in range(60)]
+    near = [courier(60 + one, at=0) for one in range(24)]
+    known = street([order(one, at=0, to=500) for one in range(60)], [*far, *near])
+    p = problem(known, STREET, matching(candidates_idle_max=64))
+    draft = draft_of(p, [*([[one]] for one in range(60)), *([] for _ in near)], Matching())
+    bench = bench_of(p, draft, seed=1)
+    find_soonest(p, draft, bench)
+    before_s = total_s(p, draft)
+
+    dealt_s = deal_anew(p, draft, bench, before_s)
+
+    assert dealt_s < before_s
+    assert all(len(trips) <= 1 for trips in rows_of(draft))
+
+
 def test_a_chain_of_exchanges_is_found_at_once() -> None:
     """Everybody has the order of his neighbour; only all together can they mend it."""
     count = 6
