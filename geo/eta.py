@@ -13,7 +13,7 @@ Everything learned is a frozen value of bounded size, so it can be kept, sent an
 nobody believes (a meal of a day, a clock that jumped, a number that is none) is not learned.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import isfinite
 
@@ -194,7 +194,7 @@ class Eta(Struct, frozen=True, kw_only=True):
         )
         return structs.replace(self, margins=self.margins | {told.phase: margin})
 
-    def beside(self, under_way: Mapping[Phase, Iterable[Estimate]], now_s: float) -> "Eta":
+    def beside(self, under_way: Mapping[Phase, Sequence[Estimate]], now_s: float) -> "Eta":
         """Return what is known beside the estimates whose outcome is still to come."""
         phases = self.margins.keys() | under_way.keys()
         margins = {

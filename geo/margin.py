@@ -12,8 +12,7 @@ lets fewer fall beyond the next one, each hit a few more (adaptive conformal inf
 Candès 2021), so that in the long run a tenth does, whatever the world does.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from math import isfinite
 from typing import Annotated
 
@@ -82,10 +81,13 @@ class Margin(Struct, frozen=True, kw_only=True):
             load=load,
         )
 
-    def beside(self, told: Iterable[Estimate], now_s: float) -> "Margin":
-        """Return the margin with the estimates now under way, the first GOING_ON_MAX of them."""
+    def beside(self, told: Sequence[Estimate], now_s: float) -> "Margin":
+        """Return the margin with the estimates now under way, at most GOING_ON_MAX of them.
+
+        Of more, every second is taken, or every third: those told longest ago say most.
+        """
         going_on = Outcomes()
-        for one in islice(told, GOING_ON_MAX):
+        for one in told[:: max(1, -(-len(told) // GOING_ON_MAX))]:
             off = (now_s - one.raw_s) / one.width_s
             going_on = going_on.after(one.told_s, one.load, _believed(off))
         return structs.replace(self, going_on=going_on)

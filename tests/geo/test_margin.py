@@ -1,12 +1,12 @@
 """Margins bring coverage back, however wrong the estimates are by themselves."""
 
-from itertools import repeat
 from random import Random
 
 import msgspec
 import pytest
 
 from geo.margin import GOING_ON_MAX, Estimate, Margin
+from geo.outcomes import Outcomes
 from geo.spread import spread_of
 
 T0 = 1_800_000_000.0
@@ -101,12 +101,17 @@ def test_orders_that_do_not_come_move_the_edges_before_they_have_come() -> None:
     assert told_by(waiting.beside((), T0 + 3_600)) == told_by(margin)
 
 
-def test_only_so_many_estimates_under_way_are_looked_at() -> None:
-    endless = repeat(told_by(Margin()))
+def test_of_many_estimates_under_way_those_told_long_ago_are_looked_at_too() -> None:
+    latest_first = [
+        msgspec.structs.replace(told_by(Margin()), raw_s=T0 - number)
+        for number in range(3 * GOING_ON_MAX + 1)
+    ]
 
-    margin = Margin().beside(endless, T0)
+    margin = Margin().beside(latest_first, T0)
 
-    assert len(margin.going_on) == GOING_ON_MAX
+    _, at_least = Outcomes().like(T0, 1.0, margin.going_on)
+    assert GOING_ON_MAX / 2 < len(margin.going_on) <= GOING_ON_MAX
+    assert at_least.max() > 2 * GOING_ON_MAX / latest_first[0].width_s
 
 
 def test_what_the_first_version_learned_is_read_still() -> None:
