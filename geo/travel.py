@@ -287,6 +287,14 @@ class CalibratedPace(_Learned, frozen=True, kw_only=True):
         return is_long and fastest_s <= ride.took_s <= slowest_s < float("inf")
 
 
+class LearnedPace(Struct, frozen=True):
+    """The pace of a market: how many times as long as its map says, by the hours of its clocks."""
+
+    usual: Ways
+    timezone: str
+    known: CalibratedPace
+
+
 def _gaps_m(origins: Floats, destinations: Floats) -> Floats:
     """Return all straight distances. Worked out in place: new memory costs more than the sums."""
     gaps_m = np.subtract.outer(origins[:, 0], destinations[:, 0])

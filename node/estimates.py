@@ -126,12 +126,11 @@ class Estimates:
         del tenancy
         reckoner = self._own[shard.id] = self._opening.pop(shard.id)
         try:
-            if (known := await self._load(shard.id)) is not None:
-                reckoner.eta = known
+            has_read = await self._go_on(shard.id, reckoner)
             reckoner.attend(shard)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_looking, reckoner)
-                nursery.start_soon(self._keep_saving, shard.id, reckoner)
+                nursery.start_soon(self._keep_saving, shard.id, reckoner, has_read)
         finally:
             self._read[shard.id] = reckoner.eta
             if self._own.get(shard.id) is reckoner:
@@ -177,8 +176,22 @@ class Estimates:
                     await trio.lowlevel.checkpoint()
             await trio.sleep(LOOK_S)
 
-    async def _keep_saving(self, shard: ShardId, reckoner: Reckoner) -> None:
+    async def _keep_saving(self, shard: ShardId, reckoner: Reckoner, has_read: bool) -> None:  # noqa: FBT001 - a task's.
+        """Save now and then; but read first, for what is kept is worth more than a minute."""
         while True:
             await trio.sleep(SAVE_S)
+            if not has_read:
+                has_read = await self._go_on(shard, reckoner)
+                continue
             with suppress(EstimatesUnreachable):
                 await self.store.save(shard, reckoner.eta)
+
+    async def _go_on(self, shard: ShardId, reckoner: Reckoner) -> bool:
+        """Go on from what is kept of a market; say whether the store answered."""
+        try:
+            known = await self.store.load(shard)
+        except EstimatesUnreachable:
+            return False
+        if known is not None:
+            reckoner.eta = known
+        return True

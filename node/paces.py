@@ -1,8 +1,9 @@
 """The paces that markets have learned for each hour of the day, as they outlive their shards.
 
 How long ways take at noon is known from noons, so it must not be forgotten when a shard moves or a
-node is started anew. What is known goes to the store every few minutes, the next owner goes on from
-there, and while the store is away everybody goes on from what he has.
+node is started anew. What is known goes to the store every minute, and the next owner goes on from
+there. While the store is away everybody goes on from what he has, and nobody writes before he has
+read: what is kept there is worth more than a minute.
 """
 
 from contextlib import suppress
@@ -13,7 +14,6 @@ import trio
 from actors.shard import Shard
 from dispatch.arrival import EstimatesUnreachable
 from dispatch.ids import ShardId
-from geo.travel import CalibratedPace
 from node.ports import LearnedPaces
 from node.tenancy import Tenancy
 from node.ways import PresentWays
@@ -36,16 +36,22 @@ class Paces:
         """Go on from what was kept, and keep what is learned while the shard is hosted here."""
         del tenancy
         present = self._opening.pop(shard.id)
-        with suppress(EstimatesUnreachable):
-            if (kept := await self.store.load(shard.id)) is not None:
-                present.go_on_from(kept)
-        saved = present.known
+        saved, has_read = present.known, False
         while True:
+            has_read = has_read or await self._go_on(shard.id, present)
             await trio.sleep(SAVE_S)
-            if present.known is not saved:
-                saved = present.known
-                await self._save(shard.id, saved)
+            learned = present.learned
+            if has_read and learned.known is not saved:
+                with suppress(EstimatesUnreachable):
+                    await self.store.save(shard.id, learned)
+                    saved = learned.known
 
-    async def _save(self, shard: ShardId, known: CalibratedPace) -> None:
-        with suppress(EstimatesUnreachable):
-            await self.store.save(shard, known)
+    async def _go_on(self, shard: ShardId, present: PresentWays) -> bool:
+        """Have the market go on from what is kept; say whether the store answered."""
+        try:
+            kept = await self.store.load(shard)
+        except EstimatesUnreachable:
+            return False
+        if kept is not None:
+            present.go_on_from(kept)
+        return True

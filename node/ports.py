@@ -13,7 +13,7 @@ from dispatch.lease import NodeId, NodeRow, View
 from dispatch.letter import Letter
 from dispatch.spot import Spot
 from geo.eta import Eta
-from geo.travel import CalibratedPace
+from geo.travel import LearnedPace
 
 
 class Leases(Protocol):
@@ -102,11 +102,11 @@ class LearnedTimes(Protocol):
 class LearnedPaces(Protocol):
     """Keeps how long ways take, as markets learned it. Raises `EstimatesUnreachable`."""
 
-    async def save(self, shard: ShardId, learned: CalibratedPace) -> None:
+    async def save(self, shard: ShardId, learned: LearnedPace) -> None:
         """Write what a market has learned, over what it had."""
         ...
 
-    async def load(self, shard: ShardId) -> CalibratedPace | None:
+    async def load(self, shard: ShardId) -> LearnedPace | None:
         """Return what a market had learned; None for nothing, or what cannot be read."""
         ...
 

@@ -24,7 +24,7 @@ from actors.directory import Neighbours
 from actors.shard import Shard
 from dispatch.lease import NodeId, NodeRow
 from dispatch.policy import Policy
-from geo.travel import CalibratedPace
+from geo.travel import LearnedPace
 from node.accounts import account_service
 from node.atlas import Atlas
 from node.auditor import Auditor
@@ -269,7 +269,7 @@ def _fitted(
     estimates = Estimates(
         RedisEstimates(stores.redis, stores.cluster), clock, lambda: atlas.shards().values()
     )
-    paces = Paces(RedisLearned(stores.redis, stores.cluster, "pace", CalibratedPace))
+    paces = Paces(RedisLearned(stores.redis, stores.cluster, "pace", LearnedPace))
     services = ServiceDesk(
         SERVICES, PostgresClaims(stores.database), announcement.node, Random(announcement.node)
     )

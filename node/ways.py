@@ -14,7 +14,7 @@ from dispatch.courier import Courier
 from dispatch.hours import hour_of
 from dispatch.ids import Instant
 from dispatch.matching.rides import finished_rides
-from geo.travel import CalibratedPace, OnStreets, Open, Ways, paced
+from geo.travel import CalibratedPace, LearnedPace, OnStreets, Open, Ways, paced
 from geo.zone import Outline
 from streets.soon import STAND_IN
 from streets.travel import closing, opened
@@ -48,9 +48,15 @@ class PresentWays:
         self._since = now
         return paced(self._around(tuple(closed)), self._pace(now))
 
-    def go_on_from(self, kept: CalibratedPace) -> None:
-        """Have the next round begin from what was kept, and not from nothing."""
-        self._kept = kept
+    @property
+    def learned(self) -> LearnedPace:
+        """What is known, and of which map and clocks it is true."""
+        return LearnedPace(self.usual, self.timezone, self._kept or self.known)
+
+    def go_on_from(self, kept: LearnedPace) -> None:
+        """Have the next round begin from what was kept, if it is of these ways and clocks."""
+        if (kept.usual, kept.timezone) == (self.usual, self.timezone):
+            self._kept = kept.known
 
     def _take_kept(self) -> None:
         """Begin from it: in the thread of a round, so that no ride goes to what is replaced."""

@@ -114,9 +114,27 @@ async def test_a_store_that_is_away_stops_nobody_from_learning(
     async with attended(known):
         await trio.sleep(3 * SAVE_S)
         store.is_away = False
-        await trio.sleep(SAVE_S + 1)
+        await trio.sleep(2 * SAVE_S + 1)
 
     assert SHARD in store.kept
+
+
+async def test_what_is_kept_outlives_a_store_that_was_away_as_the_market_moved(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    store = KeptTimes()
+    store.kept[SHARD] = LEARNED
+    store.is_away = True
+    known = estimates(store)
+
+    async with attended(known):
+        await trio.sleep(2 * SAVE_S)
+        store.is_away = False
+        await trio.sleep(3 * SAVE_S)
+        found = known.find(SHARD)
+
+    assert found.parts == LEARNED.parts
+    assert store.kept[SHARD].parts == LEARNED.parts
 
 
 async def test_a_market_of_another_node_is_known_as_that_node_saved_it() -> None:

@@ -77,7 +77,7 @@ def test_what_was_kept_is_where_the_next_round_begins_and_goes_on_learning() -> 
     before, present = PresentWays(usual=LINE), PresentWays(usual=LINE)
     slow = after_rides(before, took_s=1.5 * 320)
 
-    present.go_on_from(before.known)
+    present.go_on_from(before.learned)
     first = present.at(DAWN, [])
     present.at(after(DAWN, 10.0), [arrived(1, 480.0, after(DAWN, 10.0))])
 
