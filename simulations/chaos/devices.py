@@ -19,11 +19,9 @@ import trio
 from msgspec import Struct
 from trio_websocket import (
     ConnectionClosed,
-    ConnectionTimeout,
-    DisconnectionTimeout,
     HandshakeError,
     WebSocketConnection,
-    open_websocket_url,
+    wrap_client_stream,
 )
 
 from actors.failures import ActorFailed
@@ -56,7 +54,7 @@ SETTLE_S = 30.0
 HEAL_S = 60.0
 LOOK_S = 0.01
 
-_LOST = (OSError, HandshakeError, ConnectionClosed, ConnectionTimeout, DisconnectionTimeout)
+_LOST = (OSError, HandshakeError, ConnectionClosed, trio.TooSlowError)
 _msgpack = msgspec.msgpack.Decoder[ServerFrame](ServerFrame).decode
 _json = msgspec.json.Decoder[ServerFrame](ServerFrame).decode
 
@@ -127,13 +125,15 @@ class Device:
             await trio.sleep(RECONNECT_S)
 
     async def _stream(self) -> None:
-        opened = open_websocket_url(
-            f"ws://{self.door}/v1/stream",
-            subprotocols=[self._notation],
-            connect_timeout=ASK_S,
-            disconnect_timeout=1,
-        )
-        async with opened as socket, trio.open_nursery() as nursery:
+        host, _, port = self.door.rpartition(":")
+        with trio.fail_after(ASK_S):
+            stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
+        # The library leaves the stream open when the node dies within the handshake.
+        async with stream, trio.open_nursery() as nursery:
+            with trio.fail_after(ASK_S):
+                socket = await wrap_client_stream(
+                    nursery, stream, self.door, "/v1/stream", subprotocols=[self._notation]
+                )
             last = self.heard[-1] if self.heard else 0
             hello = Hello(token=self._token, device_id=self._device_id, last_message_id=last)
             await self._send(socket, hello)
