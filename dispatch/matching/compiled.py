@@ -2,7 +2,8 @@
 
 Results are kept on disk, and other threads run while compiled code does. The cache looks only at
 the file of the function that is called: one that calls another must stand in the same file with it,
-or a change to the other would go unnoticed.
+or a change to the other would go unnoticed. So would a change of this file, or of a constant that
+comes from elsewhere: after one, delete the `*.nbi` and `*.nbc` files.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,12 @@ def lean[F: Callable[..., object]](function: F) -> F:
     return whole(function)  # pyright: ignore[reportUnknownVariableType]
 
 
-def inlined[F: Callable[..., object]](function: F) -> F:
+def woven[F: Callable[..., object]](function: F) -> F:
     """Compile a lean `function` into its callers: a call costs more than a short walk."""
     whole = numba.njit(cache=True, nogil=True, _nrt=False, forceinline=True)  # pyright: ignore[reportCallIssue, reportUnknownVariableType]
     return whole(function)  # pyright: ignore[reportUnknownVariableType]
+
+
+def inlined[F: Callable[..., object]](function: F) -> F:
+    """Compile `function` into its callers, where it may make arrays."""
+    return numba.njit(cache=True, nogil=True, forceinline=True)(function)  # pyright: ignore[reportReturnType]

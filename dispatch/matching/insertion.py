@@ -15,7 +15,7 @@ a `Draft` and of a search's `Bench` and nothing else.
 
 import numpy as np
 
-from dispatch.matching.compiled import inlined, lean
+from dispatch.matching.compiled import lean, woven
 from dispatch.matching.draft import Bench, Draft
 from dispatch.matching.problem import INSTANT_S, Problem, Records
 from dispatch.matching.snapshot import NOBODY, Floats, Ints
@@ -39,7 +39,7 @@ SLACK_S = 120.0
 """How far times that were rounded up may contradict each other on a way by way of somebody."""
 
 
-@inlined
+@woven
 def walk(  # noqa: PLR0913, PLR0915, PLR0917, C901 (one walk, which a call per trip would make slow)
     p: Problem,
     courier: int,
@@ -119,7 +119,7 @@ def walk(  # noqa: PLR0913, PLR0915, PLR0917, C901 (one walk, which a call per t
     return run_s, clock_s
 
 
-@inlined
+@woven
 def end_price_s(p: Problem, courier: int, stops: Records, length: int) -> float:
     """Return what the place costs where a route ends."""
     if length == 0:
@@ -128,7 +128,7 @@ def end_price_s(p: Problem, courier: int, stops: Records, length: int) -> float:
     return p.end_price * (p.orders[stops[length - 1]["order"]]["onward_s"] - here_s)
 
 
-@inlined
+@woven
 def enter(stops: Records, length: int, order: int, at: int, kind: int) -> None:
     """Make room at `at` in a row of stops and put `order` there."""
     for k in range(length, at, -1):
@@ -140,7 +140,7 @@ def enter(stops: Records, length: int, order: int, at: int, kind: int) -> None:
         stops[at + 1]["opens"] = False
 
 
-@inlined
+@woven
 def _there_s(p: Problem, d: Draft, courier: int, at: int, restaurant: int) -> float:
     """Return when a courier is at a restaurant if he sets out for it at that place of his route."""
     route, stops = d.routes[courier], d.stops[courier]
@@ -151,7 +151,7 @@ def _there_s(p: Problem, d: Draft, courier: int, at: int, restaurant: int) -> fl
     return max(clock_s, 0.0) + p.to_restaurant[origin, restaurant]
 
 
-@inlined
+@woven
 def best_slot(  # noqa: C901, PLR0912 (one walk along the route)
     p: Problem, d: Draft, courier: int, order: int, most_s: float
 ) -> tuple[float, int, int]:
@@ -225,7 +225,7 @@ def best_slot(  # noqa: C901, PLR0912 (one walk along the route)
     return best_s, best_at, best_kind
 
 
-@inlined
+@woven
 def _mark(stops: Records, length: int) -> int:
     """Return a number that tells a row of stops from every other, but for one case in 10 ** 18."""
     one, other = 0, 0
@@ -236,7 +236,7 @@ def _mark(stops: Records, length: int) -> int:
     return one << 31 | other
 
 
-@inlined
+@woven
 def known_slot(
     p: Problem, d: Draft, memo: Records, courier: int, order: int, most_s: float
 ) -> tuple[float, int, int]:
@@ -254,7 +254,7 @@ def known_slot(
     return float(seat["added_s"]), int(seat["at"]), int(seat["kind"])
 
 
-@inlined
+@woven
 def refresh(p: Problem, d: Draft, courier: int) -> None:
     """Price a courier's route anew after it changed."""
     route, stops = d.routes[courier], d.stops[courier]
@@ -288,7 +288,7 @@ def settle(p: Problem, d: Draft) -> None:
             d.courier[d.stops[courier, k]["order"]] = courier
 
 
-@inlined
+@woven
 def put(p: Problem, d: Draft, courier: int, order: int, at: int, kind: int) -> None:
     """Put `order` into a courier's route as `best_slot` said."""
     enter(d.stops[courier], d.routes[courier]["length"], order, at, kind)
@@ -297,7 +297,7 @@ def put(p: Problem, d: Draft, courier: int, order: int, at: int, kind: int) -> N
     refresh(p, d, courier)
 
 
-@inlined
+@woven
 def take_out(p: Problem, d: Draft, order: int) -> None:
     """Take `order` out of the route it is in, if any; the rest of its trip stays together."""
     courier = d.courier[order]
@@ -318,7 +318,7 @@ def take_out(p: Problem, d: Draft, order: int) -> None:
     refresh(p, d, courier)
 
 
-@inlined
+@woven
 def _enlist(found: Ints, found_s: Floats, courier: int, there_s: float) -> None:
     """Put a courier among those found, the soonest first, if he is there soon enough."""
     room = found.shape[0]
@@ -331,7 +331,7 @@ def _enlist(found: Ints, found_s: Floats, courier: int, there_s: float) -> None:
     found_s[k], found[k] = there_s, courier
 
 
-@inlined
+@woven
 def soonest(p: Problem, d: Draft, restaurant: int, idle: Ints, after: Ints) -> None:
     """Fill in who of the idle is there first, and who of the busy after all they have to do."""
     idle[:] = NOBODY
@@ -348,7 +348,7 @@ def soonest(p: Problem, d: Draft, restaurant: int, idle: Ints, after: Ints) -> N
             _enlist(after, after_s, courier, there_s)
 
 
-@inlined
+@woven
 def _pick(p: Problem, d: Draft, order: int, courier: int, count: int) -> int:
     """Add a courier to those picked for `order` if he can be asked and is not there yet."""
     if courier == NOBODY or d.seen[courier] == d.tally[STAMP] or p.barred[order, courier]:
@@ -360,7 +360,7 @@ def _pick(p: Problem, d: Draft, order: int, courier: int, count: int) -> int:
     return count + 1
 
 
-@inlined
+@woven
 def find_candidates(
     p: Problem, d: Draft, order: int, was_with: int, idle: Ints, after: Ints
 ) -> int:
@@ -384,7 +384,7 @@ def find_candidates(
     return count
 
 
-@inlined
+@woven
 def least_s(p: Problem, order: int, courier: int) -> float:
     """Return what `order` adds at least with a courier: he cannot be there before he can."""
     late_s = p.reach_s[p.orders[order]["restaurant"], courier] - p.orders[order]["ready_s"]
@@ -392,7 +392,7 @@ def least_s(p: Problem, order: int, courier: int) -> float:
     return late_s + p.pickup_s / 2 + fair_s - p.end_price * p.onward_span_s
 
 
-@inlined
+@woven
 def offer(p: Problem, d: Draft, choice: np.void, courier: int) -> None:
     """Note what the order of `choice` would add with `courier`, if it is the least or second."""
     if least_s(p, choice["order"], courier) >= choice["second_s"]:
@@ -445,7 +445,7 @@ def rivals(p: Problem, d: Draft, order: int, found: Records) -> int:
     return count
 
 
-@inlined
+@woven
 def _most_regretted(p: Problem, choices: Records) -> int:
     """Return the choice that would lose most by not getting its best."""
     most, most_s = 0, -np.inf
@@ -520,7 +520,7 @@ EXCHANGES, ROUTES = 0.2, 0.1
 EVEN = 0.5
 
 
-@inlined
+@woven
 def _drawn(b: Bench) -> float:
     """Return a number from [0, 1), by L'Ecuyer's two generators of 1988 combined."""
     b.dice[0] = 40_014 * b.dice[0] % 2_147_483_563
@@ -528,13 +528,13 @@ def _drawn(b: Bench) -> float:
     return (b.dice[0] - b.dice[1]) % 2_147_483_562 / 2_147_483_562
 
 
-@inlined
+@woven
 def _below(b: Bench, count: int) -> int:
     """Return a whole number from 0 to `count` - 1."""
     return int(_drawn(b) * count)
 
 
-@inlined
+@woven
 def _touch(d: Draft, b: Bench, courier: int) -> None:
     """Keep a courier's route as it is before it changes for the first time in this iteration."""
     if b.touched_in[courier] == b.counts[DONE]:
@@ -576,7 +576,7 @@ def _change_s(p: Problem, d: Draft, b: Bench) -> float:
     return change_s
 
 
-@inlined
+@woven
 def _lift(p: Problem, d: Draft, b: Bench, order: int) -> None:
     """Take an order out and into the group."""
     courier = d.courier[order]
@@ -638,7 +638,7 @@ def _reinsert(p: Problem, d: Draft, b: Bench) -> None:
             put(p, d, best, order, best_at, best_kind)
 
 
-@inlined
+@woven
 def _trip_of(d: Draft, courier: int, order: int) -> tuple[int, int]:
     """Return where the trip of an order begins and ends in its courier's route."""
     stops, length = d.stops[courier], d.routes[courier]["length"]
@@ -653,7 +653,7 @@ def _trip_of(d: Draft, courier: int, order: int) -> tuple[int, int]:
     return start, stop
 
 
-@inlined
+@woven
 def _append(target: Records, length: int, source: Records, start: int, stop: int) -> int:
     """Write some stops behind the first `length` of `target`, and return how many it has then."""
     for k in range(start, stop):
@@ -663,7 +663,7 @@ def _append(target: Records, length: int, source: Records, start: int, stop: int
     return length
 
 
-@inlined
+@woven
 def _lay(p: Problem, d: Draft, b: Bench, courier: int, stops: Records, length: int) -> bool:
     """Give a courier another route, and tell whether it keeps all limits."""
     _touch(d, b, courier)
@@ -705,7 +705,7 @@ def _exchange(p: Problem, d: Draft, b: Bench, one: int, other: int, is_tail: boo
     return is_sound
 
 
-@inlined
+@woven
 def _changed(p: Problem, d: Draft, b: Bench, size: int) -> bool:
     """Change the plan in one of the ways there are; tell whether all limits are kept."""
     seed = _below(b, p.orders.shape[0])
@@ -808,7 +808,7 @@ def find_places(p: Problem, d: Draft, b: Bench, count: int) -> int:
     return found
 
 
-@inlined
+@woven
 def _rank(
     b: Bench, first: int, last: int, order: int, courier: int, at: int, kind: int, added_s: float
 ) -> None:
