@@ -24,7 +24,8 @@ from geo.eta import Eta
 from geo.point import Floats, Point
 from geo.travel import OnStreets, Open, StraightLine, TravelTimes, Ways
 from node.hosting import Market
-from node.ports import LearnedTimes
+from node.learned import SAVE_S, read_kept
+from node.ports import Learned
 from node.reckoner import Overheard, Reckoner, ReckonerStatistics, Score
 from node.tenancy import Tenancy
 from streets.exact import UNREACHABLE_S
@@ -35,7 +36,6 @@ LOOK_S = 20.0
 """Time between two looks at the orders that may be late."""
 LOOKED_AT_ONCE = 16
 """Orders that are looked at before others have their turn."""
-SAVE_S = 60.0
 READ_S = 30.0
 """Time between two readings of what other nodes' markets have learned."""
 MARKETS_MAX = 64
@@ -98,7 +98,7 @@ def _foretold(scores: Iterable[Score]) -> Foretold:
 class Estimates:
     """The estimates of all markets that this node knows."""
 
-    store: LearnedTimes
+    store: Learned[Eta]
     clock: Clock
     shards: Callable[[], Iterable[ShardId]]
     _opening: dict[ShardId, Reckoner] = field(default_factory=dict[ShardId, Reckoner])
@@ -126,7 +126,7 @@ class Estimates:
         del tenancy
         reckoner = self._own[shard.id] = self._opening.pop(shard.id)
         try:
-            has_read = await self._go_on(shard.id, reckoner)
+            has_read = await read_kept(self.store, shard.id, reckoner.go_on_from)
             reckoner.attend(shard)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_looking, reckoner)
@@ -177,21 +177,10 @@ class Estimates:
             await trio.sleep(LOOK_S)
 
     async def _keep_saving(self, shard: ShardId, reckoner: Reckoner, has_read: bool) -> None:  # noqa: FBT001 - a task's.
-        """Save now and then; but read first, for what is kept is worth more than a minute."""
         while True:
             await trio.sleep(SAVE_S)
             if not has_read:
-                has_read = await self._go_on(shard, reckoner)
+                has_read = await read_kept(self.store, shard, reckoner.go_on_from)
                 continue
             with suppress(EstimatesUnreachable):
                 await self.store.save(shard, reckoner.eta)
-
-    async def _go_on(self, shard: ShardId, reckoner: Reckoner) -> bool:
-        """Go on from what is kept of a market; say whether the store answered."""
-        try:
-            known = await self.store.load(shard)
-        except EstimatesUnreachable:
-            return False
-        if known is not None:
-            reckoner.eta = known
-        return True

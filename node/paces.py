@@ -2,8 +2,7 @@
 
 How long ways take at noon is known from noons, so it must not be forgotten when a shard moves or a
 node is started anew. What is known goes to the store every minute, and the next owner goes on from
-there. While the store is away everybody goes on from what he has, and nobody writes before he has
-read: what is kept there is worth more than a minute.
+there (`node/learned.py`).
 """
 
 from contextlib import suppress
@@ -14,18 +13,18 @@ import trio
 from actors.shard import Shard
 from dispatch.arrival import EstimatesUnreachable
 from dispatch.ids import ShardId
-from node.ports import LearnedPaces
+from geo.travel import LearnedPace
+from node.learned import SAVE_S, read_kept
+from node.ports import Learned
 from node.tenancy import Tenancy
 from node.ways import PresentWays
-
-SAVE_S = 60.0
 
 
 @dataclass(slots=True)
 class Paces:
     """Keeps what the markets of this node learn of how long ways take."""
 
-    store: LearnedPaces
+    store: Learned[LearnedPace]
     _opening: dict[ShardId, PresentWays] = field(default_factory=dict[ShardId, PresentWays])
 
     def follow(self, shard: ShardId, present: PresentWays) -> None:
@@ -38,20 +37,10 @@ class Paces:
         present = self._opening.pop(shard.id)
         saved, has_read = present.known, False
         while True:
-            has_read = has_read or await self._go_on(shard.id, present)
+            has_read = has_read or await read_kept(self.store, shard.id, present.go_on_from)
             await trio.sleep(SAVE_S)
             learned = present.learned
             if has_read and learned.known is not saved:
                 with suppress(EstimatesUnreachable):
                     await self.store.save(shard.id, learned)
                     saved = learned.known
-
-    async def _go_on(self, shard: ShardId, present: PresentWays) -> bool:
-        """Have the market go on from what is kept; say whether the store answered."""
-        try:
-            kept = await self.store.load(shard)
-        except EstimatesUnreachable:
-            return False
-        if kept is not None:
-            present.go_on_from(kept)
-        return True

@@ -12,8 +12,6 @@ from dispatch.ids import ShardId
 from dispatch.lease import NodeId, NodeRow, View
 from dispatch.letter import Letter
 from dispatch.spot import Spot
-from geo.eta import Eta
-from geo.travel import LearnedPace
 
 
 class Leases(Protocol):
@@ -87,26 +85,14 @@ class Positions(Protocol):
         ...
 
 
-class LearnedTimes(Protocol):
-    """Keeps what markets learned of how long things take. Raises `EstimatesUnreachable`."""
+class Learned[T](Protocol):
+    """Keeps what markets learned of one thing. Raises `EstimatesUnreachable`."""
 
-    async def save(self, shard: ShardId, eta: Eta) -> None:
+    async def save(self, shard: ShardId, learned: T) -> None:
         """Write what a market has learned, over what it had."""
         ...
 
-    async def load(self, shard: ShardId) -> Eta | None:
-        """Return what a market had learned; None for nothing, or what cannot be read."""
-        ...
-
-
-class LearnedPaces(Protocol):
-    """Keeps how long ways take, as markets learned it. Raises `EstimatesUnreachable`."""
-
-    async def save(self, shard: ShardId, learned: LearnedPace) -> None:
-        """Write what a market has learned, over what it had."""
-        ...
-
-    async def load(self, shard: ShardId) -> LearnedPace | None:
+    async def load(self, shard: ShardId) -> T | None:
         """Return what a market had learned; None for nothing, or what cannot be read."""
         ...
 

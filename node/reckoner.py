@@ -112,6 +112,10 @@ class Reckoner:
     _journeys: dict[OrderId, Journey] = field(default_factory=dict[OrderId, Journey])
     _scores: dict[Phase, list[Score]] = field(default_factory=dict[Phase, list[Score]])
 
+    def go_on_from(self, kept: Eta) -> None:
+        """Estimate, and learn, from what is kept of the market on."""
+        self.eta = kept
+
     def attend(self, actors: Actors) -> None:
         """Take the shard of the market, and follow the orders that are under way there."""
         self._actors = actors

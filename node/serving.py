@@ -24,6 +24,7 @@ from actors.directory import Neighbours
 from actors.shard import Shard
 from dispatch.lease import NodeId, NodeRow
 from dispatch.policy import Policy
+from geo.eta import Eta
 from geo.travel import LearnedPace
 from node.accounts import account_service
 from node.atlas import Atlas
@@ -57,7 +58,6 @@ from storage.bus import RedisBus
 from storage.claims import PostgresClaims
 from storage.clock import database_time
 from storage.database import DatabaseUnreachable
-from storage.estimates import RedisEstimates
 from storage.idempotency import Idempotency
 from storage.learned import RedisLearned
 from storage.leases import PostgresLeases
@@ -267,7 +267,9 @@ def _fitted(
     zones = ZoneBook(stores.database, clock)
     lookouts = Lookouts(atlas, RedisPositions(stores.redis, stores.cluster), clock, live, zones)
     estimates = Estimates(
-        RedisEstimates(stores.redis, stores.cluster), clock, lambda: atlas.shards().values()
+        RedisLearned(stores.redis, stores.cluster, "eta", Eta),
+        clock,
+        lambda: atlas.shards().values(),
     )
     paces = Paces(RedisLearned(stores.redis, stores.cluster, "pace", LearnedPace))
     services = ServiceDesk(

@@ -1,7 +1,7 @@
 """What markets have learned of one thing, as one value for each shard in Redis.
 
-It is a copy for the next owner: whoever has the shard writes it now and then, the latest wins, and
-what was lost is learned again.
+It is a copy for the next owner and for nodes that do not have the shard: whoever has it writes it
+each minute, the latest wins, and what was lost is learned again.
 """
 
 from msgspec import DecodeError, msgpack
@@ -12,7 +12,8 @@ from storage.redis import EXCHANGE_S, Command, RedisServer, RedisUnreachable, Re
 
 TTL_S = 30 * 86_400
 """A market that has rested for longer begins anew."""
-BYTES_MAX = 16 * 1024 * 1024
+SAVE_S = 5.0
+BYTES_MAX = 64 * 1024 * 1024
 
 
 class RedisLearned[T]:
@@ -28,16 +29,16 @@ class RedisLearned[T]:
         """Write what a market has learned, over what it had."""
         written = msgpack.encode(learned)
         if len(written) <= BYTES_MAX:
-            await self._exchange(("set", self._key(shard), written, "ex", TTL_S))
+            await self._exchange(("set", self._key(shard), written, "ex", TTL_S), SAVE_S)
 
     async def load(self, shard: ShardId) -> T | None:
         """Return what a market had learned; None for nothing, or what cannot be read."""
-        reply = await self._exchange(("get", self._key(shard)))
+        reply = await self._exchange(("get", self._key(shard)), EXCHANGE_S)
         return self._find(reply) if isinstance(reply, bytes) else None
 
-    async def _exchange(self, command: Command) -> Reply:
+    async def _exchange(self, command: Command, timeout_s: float) -> Reply:
         try:
-            (reply,) = await self._server.exchange([command], EXCHANGE_S)
+            (reply,) = await self._server.exchange([command], timeout_s)
         except RedisUnreachable as error:
             raise EstimatesUnreachable(str(error)) from error
         return reply

@@ -15,8 +15,9 @@ from dispatch.policy import Policy
 from geo.eta import Eta, Observation, Part
 from geo.point import LatLng, Point
 from geo.travel import OnStreets, StraightLine, TravelTimes, Ways
-from node.estimates import SAVE_S, Estimates, StreetsSoon, way_of
+from node.estimates import Estimates, StreetsSoon, way_of
 from node.hosting import Market
+from node.learned import SAVE_S
 from node.tenancy import Tenancy
 from node.wiring import SHARD, composed
 from streets.exact import UNREACHABLE_S
@@ -43,10 +44,10 @@ class KeptTimes:
         self.kept: dict[ShardId, Eta] = {}
         self.is_away = False
 
-    async def save(self, shard: ShardId, eta: Eta) -> None:
+    async def save(self, shard: ShardId, learned: Eta) -> None:
         await trio.lowlevel.checkpoint()
         self._check()
-        self.kept[shard] = eta
+        self.kept[shard] = learned
 
     async def load(self, shard: ShardId) -> Eta | None:
         await trio.lowlevel.checkpoint()

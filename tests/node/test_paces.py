@@ -14,7 +14,8 @@ from dispatch.ids import Instant, MarketId, ShardId, after
 from dispatch.policy import Policy
 from geo.travel import CalibratedPace, LearnedPace, Ride, StraightLine
 from node.hosting import Market
-from node.paces import SAVE_S, Paces
+from node.learned import SAVE_S
+from node.paces import Paces
 from node.tenancy import Tenancy
 from node.ways import PresentWays
 from node.wiring import SHARD, composed

@@ -4,6 +4,7 @@ import pytest
 
 from dispatch.arrival import EstimatesUnreachable
 from dispatch.ids import ShardId
+from geo.eta import Eta, Observation, Part
 from geo.travel import CalibratedPace, Ride
 from storage.bridge import bridged
 from storage.learned import TTL_S, RedisLearned
@@ -44,6 +45,20 @@ async def test_what_cannot_be_read_counts_as_nothing(redis_url: str, written: by
         found = await paces(server).load(SHARD)
 
     assert found is None
+
+
+async def test_an_estimate_with_a_part_of_a_later_version_counts_as_nothing(redis_url: str) -> None:
+    async with bridged() as bridge, redis_server(bridge, redis_url) as server:
+        etas = RedisLearned(server, "tests", "eta", Eta)
+        learned = Eta().learned(Observation(Part.RIDE, "18", 1.25))
+        await etas.save(SHARD, learned)
+        known = await etas.load(SHARD)
+        written = b"\x81\xa5parts\x81\xa9future-on\x80"
+        await server.exchange([("set", f"tests:eta:{SHARD}", written)], 5.0)
+
+        found = await etas.load(SHARD)
+
+    assert (known, found) == (learned, None)
 
 
 async def test_a_server_that_is_away_is_named_as_such() -> None:
